@@ -1,0 +1,44 @@
+"""Letters that look like Latin ones, as a table. Knows nothing else.
+
+A selection of the pairs that Unicode's UTS #39 calls confusable, for case-folded letters without
+accents; full-width, mathematical, circled and superscript letters are NFKD's business.
+"""
+
+_LOOKALIKES = {
+    "a": "аαɑᴀꭺᎪ",
+    "b": "вьЬʙᏴƅ",
+    "c": "сϲᴄᏟⅽꮯ",
+    "d": "ԁᴅᎠđðɗⅾꭰ",
+    "e": "еєҽεᴇᎬəҿꭼ",
+    "f": "ƒꜰϝẝ",
+    "g": "ԍɡɢցᏀɠ",
+    "h": "һнʜհᎻħꮋ",
+    "i": "іιıɩɪւᎥɨ",
+    "j": "јյᴊᎫϳ",
+    "k": "ккκᴋᏦҝқӄꮶ",
+    "l": "ӏʟᏞłǀɭꮮ",
+    "m": "мᴍᎷϻꮇ",
+    "n": "пηɴոռƞɲ",
+    "o": "оοσօᴏөøⲟ",
+    "p": "рρᴘᏢϱꮲ",
+    "q": "ԛզգɋ",
+    "r": "гʀᴦɾᏒ",
+    "s": "ѕꜱᏚʂꮪ",
+    "t": "тτᴛŧᎢꭲ",
+    "u": "μυսᴜʋ",
+    "v": "ѵνᴠᏙⅴꮩ",
+    "w": "ѡԝωաᴡᎳɯꮃ",
+    "x": "хχҳⅹ×",
+    "y": "уүγʏყᎩƴ",
+    "z": "ᴢʐᏃʑꮓ",
+    "ae": "æ",
+    "oe": "œ",
+    "ss": "ß",
+}
+
+TO_LATIN: dict[str, str] = {
+    lookalike: latin for latin, lookalikes in _LOOKALIKES.items() for lookalike in lookalikes
+}
+# Letters in negative circles and squares, and flags' letters, have no decomposition.
+for _first in (0x1F150, 0x1F170, 0x1F1E6):
+    TO_LATIN |= {chr(_first + n): chr(ord("a") + n) for n in range(26)}

@@ -1,0 +1,76 @@
+"""What a screen is asked and what it says. Knows no policy, no HTTP and no encoder."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["alias", "exemplar", "verbatim"]
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One thing to recognise, as a screen is built from it.
+
+    `names_suffice` is true where naming the concept already touches it (a policy's entity scope);
+    where false, a name alone only makes the concept *near* (fact scope).
+    `threshold` is a cosine similarity in [0, 1]; None lets the screen derive it from the
+    neighbours and a benign background.
+    """
+
+    key: str
+    aliases: tuple[str, ...] = field(repr=False)
+    exemplars: tuple[str, ...] = field(repr=False)
+    neighbours: tuple[str, ...] = field(default=(), repr=False)
+    names_suffice: bool = True
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of characters, `text[start:end]`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A text to be judged: scanned whole for names, compared window by window with exemplars.
+
+    `before` is what was said before it (the question to an answer): every window is compared
+    alone and once more behind `before`, because an answer may only mean something next to its
+    question.
+    """
+
+    text: str = field(repr=False)
+    windows: tuple[Span, ...]
+    before: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One concept, touched by one place of a passage.
+
+    `start` and `end` are offsets in the passage's `text`. `score` is 1.0 for a name or a verbatim
+    run and a cosine similarity for an exemplar; `neighbour` is the best similarity to anything that
+    must stay sayable, where it was measured. `hit` says that the concept's threshold is reached,
+    `near` that the concept is close enough for its instruction to be relevant (every hit is near).
+    `matched` is forbidden text: it never goes into a log.
+    """
+
+    concept: str
+    kind: Kind
+    start: int
+    end: int
+    score: float
+    threshold: float
+    hit: bool
+    near: bool
+    neighbour: float | None = None
+    view: str = "plain"
+    exchange: bool = False
+    matched: str = field(default="", repr=False)
+
+    @property
+    def margin(self) -> float | None:
+        """How much nearer the text is to what is forbidden than to what must stay, if measured."""
+        return None if self.neighbour is None else self.score - self.neighbour

@@ -1,0 +1,267 @@
+"""The front door: routes, bodies within bounds, answers onto the wire. Decides nothing about texts.
+
+Trusts the path that the server parsed and its own limits, never a URL or a header of the client's.
+"""
+
+import asyncio
+import hmac
+import logging
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from fastapi import FastAPI
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from proxy.body import BodyError, dumps, parse
+from proxy.exchange import Body, Format, FormatError
+from proxy.formats import chat
+from proxy.framing import Head, Out
+from proxy.pipeline import Pipeline
+from proxy.trace import Caller
+from proxy.upstream import UpstreamError
+
+log = logging.getLogger("lethe")
+
+FORMATS: Mapping[str, Format] = {chat.route: chat}
+MODELS = "/v1/models"
+EVENTS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-store"))
+JSON = (("content-type", "application/json"),)
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the front door lets in.
+
+    body_bytes   size of a request body
+    body_depth   nesting of its JSON
+    receive_s    seconds in which a body must have arrived
+    hosts        accepted Host headers, without port; empty accepts any
+    tenants      name of a tenant → SHA-256 digests (hex) of its keys; empty asks for no key
+    """
+
+    body_bytes: int = 1_048_576
+    body_depth: int = 64
+    receive_s: float = 30.0
+    hosts: frozenset[str] = frozenset()
+    tenants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Rejected(Exception):  # noqa: N818 - an answer, not an error of ours
+    """A request that does not get past the door: status and words for the client."""
+
+    def __init__(self, status: int, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class Door:
+    """One ASGI application for every path that is no probe of health."""
+
+    def __init__(self, pipeline: Pipeline, entry: Entry) -> None:
+        self._pipeline = pipeline
+        self._entry = entry
+
+    async def healthy(self, request: HttpRequest) -> JSONResponse:
+        """The process runs."""
+        return JSONResponse({"status": "ok"})
+
+    async def ready(self, request: HttpRequest) -> JSONResponse:
+        """The screen can answer; with the digest of the policies that it answers for."""
+        if not self._pipeline.screening.alive:
+            return JSONResponse({"status": "the screen has stopped"}, status_code=503)
+        digest = self._pipeline.policies.digest
+        return JSONResponse({"status": "ready", "policies": digest})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"{scope['type']} is not served here")
+        request_id = uuid.uuid4().hex
+        wire = FORMATS.get(scope["path"])
+        speaking = Speaking(send, request_id)
+        try:
+            tenant = self._admitted(scope)
+            if wire is not None and scope["method"] == "POST":
+                body = await self._body(scope, receive)
+                caller = Caller(request_id, tenant, wire.route)
+                await self._converse(wire, body, caller, receive, speaking)
+            else:
+                await speaking.json(200, await self._other(scope))
+        except Rejected as rejected:
+            log.info(
+                "request=%s method=%s rejected=%d %s",
+                request_id, scope["method"], rejected.status, rejected,
+            )  # fmt: skip
+            shape = (wire or chat).error(
+                str(rejected), status=rejected.status, code=rejected.code
+            )
+            await speaking.json(rejected.status, shape)
+
+    def _admitted(self, scope: Scope) -> str:
+        """The tenant that asks. Raises Rejected."""
+        headers = _headers(scope)
+        host = headers.get("host", "").rsplit(":", 1)[0] if headers.get("host") else ""
+        if self._entry.hosts and host.strip("[]").lower() not in self._entry.hosts:
+            raise Rejected(421, "this host is not served here")
+        if not self._entry.tenants:
+            return "default"
+        key = headers.get("authorization", "").removeprefix("Bearer ").strip()
+        digest = sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+        found = [
+            tenant
+            for tenant, digests in self._entry.tenants.items()
+            for known in digests
+            if hmac.compare_digest(digest, known)
+        ]
+        if not found:
+            raise Rejected(401, "no valid API key was given", code="invalid_api_key")
+        return found[0]
+
+    async def _body(self, scope: Scope, receive: Receive) -> Body:
+        headers = _headers(scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            raise Rejected(400, "a request has a length or a transfer encoding, not both")
+        if headers.get("content-encoding", "identity") != "identity":
+            raise Rejected(415, "send the body uncompressed")
+        if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+            raise Rejected(415, "send the body as application/json")
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > self._entry.body_bytes:
+            raise Rejected(413, f"the body is larger than {self._entry.body_bytes} bytes")
+        try:
+            async with asyncio.timeout(self._entry.receive_s):
+                raw = await self._received(receive)
+        except TimeoutError:
+            raise Rejected(408, "the body did not arrive in time") from None
+        try:
+            return parse(
+                raw, max_bytes=self._entry.body_bytes, max_depth=self._entry.body_depth
+            )
+        except BodyError as error:
+            raise Rejected(400, f"the body is not acceptable JSON: {error}") from None
+
+    async def _received(self, receive: Receive) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Rejected(400, "the request was not sent to its end")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._entry.body_bytes:
+                raise Rejected(413, f"the body is larger than {self._entry.body_bytes} bytes")
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    async def _converse(
+        self, wire: Format, body: Body, caller: Caller, receive: Receive, speaking: "Speaking"
+    ) -> None:
+        """Run the pipeline while watching whether the client is still there."""
+        answering = asyncio.ensure_future(
+            speaking.all(self._pipeline.answer(wire, body, caller))
+        )
+        leaving = asyncio.ensure_future(_left(receive))
+        try:
+            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            if not answering.done():
+                answering.cancel()
+            with suppress(asyncio.CancelledError):
+                await answering
+
+    async def _other(self, scope: Scope) -> Body:
+        """Everything that is no conversation. What is not named here does not exist."""
+        path, method = scope["path"], scope["method"]
+        if path in FORMATS:
+            raise Rejected(405, f"{path} takes POST only")
+        if path != MODELS and not path.startswith(f"{MODELS}/"):
+            raise Rejected(404, "there is nothing at this path", code="unknown_url")
+        if method not in ("GET", "HEAD"):
+            raise Rejected(405, f"{MODELS} takes GET only")
+        try:
+            models = await self._pipeline.upstreams.listed()
+        except UpstreamError as error:
+            raise Rejected(error.status, str(error)) from None
+        if path == MODELS:
+            return {"object": "list", "data": models}
+        for model in models:
+            if model["id"] == path.removeprefix(f"{MODELS}/"):
+                return model
+        raise Rejected(404, "there is no model of that name", code="model_not_found")
+
+
+class Speaking:
+    """One HTTP response on its way to the client."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._headers: Headers = (("x-lethe-request-id", request_id),)
+
+    async def json(self, status: int, body: Body, headers: Headers = ()) -> None:
+        """Send a whole JSON answer."""
+        raw = dumps(body)
+        length = ("content-length", str(len(raw)))
+        await self._start(status, (*JSON, length, *headers))
+        await self._send({"type": "http.response.body", "body": raw})
+
+    async def all(self, story: AsyncIterator[Out]) -> None:
+        """Send an answer as it is told."""
+        streaming = False
+        async with aclosing(story) as outs:  # type: ignore[type-var]
+            async for out in outs:
+                if isinstance(out, bytes):
+                    await self._send(
+                        {"type": "http.response.body", "body": out, "more_body": True}
+                    )
+                elif out.body is not None:
+                    await self.json(out.status, out.body, out.headers)
+                else:
+                    streaming = True
+                    await self._start(out.status, (*EVENTS, *out.headers))
+        if streaming:
+            await self._send({"type": "http.response.body", "body": b""})
+
+    async def _start(self, status: int, headers: Headers) -> None:
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [
+                    (name.encode(), value.encode()) for name, value in (*headers, *self._headers)
+                ],
+            }
+        )
+
+
+def create_app(pipeline: Pipeline, *, entry: Entry | None = None) -> FastAPI:
+    """An application over a pipeline that is built already and outlives it."""
+    door = Door(pipeline, entry or Entry())
+    app = FastAPI(title="Lethe", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_route("/healthz", door.healthy, methods=["GET"])
+    app.add_route("/readyz", door.ready, methods=["GET"])
+    app.mount("/", door)
+    return app
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """Header names in lower case; of a name given twice, all values joined by a comma."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,226 @@
+"""The policies that apply to one request: what they look for, what follows, what they inject.
+
+Knows no HTTP and no wire format. Judging fails closed unless every enforcing policy says otherwise.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from classifiers import Passage, Span, Verbatim, Verdict, segment, windows
+from policies import LoadedPolicy, PolicySet
+from proxy.choices import SEVERITY, Action, Bounds, Consequence, Seen
+from proxy.exchange import Body, Format, Path, Request, Said, replace_texts
+from proxy.inject import REFUSALS, STRONGER, Known, grouped, instruction, refusal
+from proxy.screening import Screening, Verdicts
+
+log = logging.getLogger("lethe")
+
+INSTRUCTION = "instruction"  # the concept of a verdict on injected text that comes back
+RUN = 6  # words in a row that count as repeating the instruction
+LONGEST_RUN = 80  # characters that such a run may need to show itself
+QUESTION = 300  # characters of a question that an answer is judged behind
+
+
+class Applied:
+    """The policies of one request, enforcing and shadow, over one screen."""
+
+    def __init__(
+        self,
+        policies: Sequence[LoadedPolicy],
+        *,
+        compiled: PolicySet,
+        screening: Screening,
+        question: str,
+    ) -> None:
+        self.policies = tuple(policies)
+        self.enforcing = [p for p in policies if p.policy.mode == "enforce"]
+        self.failed_open = 0
+        self.injected = 0
+        self._compiled = compiled
+        self._screening = screening
+        self._question = question
+        self._ids = {p.policy.id for p in policies}
+        self._instruction: Verbatim | None = None
+
+    @property
+    def allowed(self) -> set[str]:
+        """Side channels that every enforcing policy allows by name."""
+        return set.intersection(*(set(p.policy.allow) for p in self.enforcing))
+
+    @property
+    def fails_open(self) -> bool:
+        """Whether a request goes on when the screen cannot answer."""
+        return all(p.policy.on_error == "pass" for p in self.enforcing)
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether an answer may be thrown away whole, and so must be complete before it leaves."""
+        actions = {p.policy.screens.output.action for p in self.enforcing}
+        return bool(actions & {"regenerate", "reroute"})
+
+    @property
+    def attempts(self) -> int:
+        """How often a model is asked again before its answer is refused."""
+        outputs = [p.policy.screens.output for p in self.enforcing]
+        return max((o.attempts if o.action == "regenerate" else 1 for o in outputs), default=0)
+
+    @property
+    def question(self) -> str:
+        """The end of the question: what an answer is judged behind."""
+        return self._question[-QUESTION:]
+
+    def bounds(self) -> Bounds:
+        """The tightest of the policies' release settings."""
+        releases = [p.policy.release for p in self.enforcing]
+        longest = self._compiled.screen.longest
+        return Bounds(
+            longest=max(longest, LONGEST_RUN) if self._instruction else longest,
+            max_segment=min((r.max_segment for r in releases), default=400),
+            max_held=min((r.max_held for r in releases), default=8000),
+        )
+
+    async def judge(self, passages: Sequence[Passage]) -> list[Verdicts]:
+        """Verdicts of the policies that apply, with those on injected text that comes back.
+
+        Raises what the screen raises, unless every enforcing policy passes on errors.
+        """
+        try:
+            judged = await self._screening.judge(passages)
+        except Exception as error:
+            if not self.fails_open:
+                raise
+            self.failed_open += 1
+            log.error("screen failed, passing as the policies say: %s", type(error).__name__)
+            judged = [()] * len(passages)
+        return [
+            (*self._mine(verdicts), *self._repeated(passage))
+            for passage, verdicts in zip(passages, judged, strict=True)
+        ]
+
+    def output_consequence(self, verdict: Verdict) -> Consequence:
+        """What follows from a hit in what the model says."""
+        return self._consequence(verdict, channel="output")
+
+    def final_consequence(self, verdict: Verdict) -> Consequence:
+        """The same where no further attempt is left: asking again becomes a refusal."""
+        consequence = self.output_consequence(verdict)
+        if consequence.action in ("regenerate", "reroute"):
+            return replace(consequence, action="refuse")
+        return consequence
+
+    def would(self, verdict: Verdict, *, channel: str) -> Action:
+        """What the verdict's policy would do, were it enforcing."""
+        screens = self._compiled.policy_of(verdict.concept).policy.screens
+        action: Action = (screens.prompt if channel == "prompt" else screens.output).action
+        return action
+
+    def prompt_consequence(self, verdict: Verdict) -> Consequence:
+        """What follows from a hit in what goes in."""
+        return self._consequence(verdict, channel="prompt")
+
+    def refusal(self) -> str:
+        """The words for a refusal that no verdict stands behind."""
+        own = next((p.policy.refusal for p in self.enforcing if p.policy.refusal), None)
+        return refusal(own or REFUSALS, self._question)
+
+    def instruct(
+        self, body: Body, seen: Iterable[Seen], *, wire: Format, stronger: bool = False
+    ) -> Body:
+        """Add the instructions for the concepts that are near; none near, the body is returned.
+
+        What is added is looked for in the answer from then on.
+        """
+        near = {item.verdict.concept for item in seen if item.verdict.near}
+        texts = []
+        self.injected = 0
+        for loaded in self.enforcing:
+            text = self._instruction_of(loaded, near)
+            if text:
+                texts.append(text)
+                self.injected += len(text)
+                placement = loaded.policy.instruction.placement
+                body = wire.instruct(body, f"{text}\n{STRONGER}" if stronger else text, placement)
+        if texts:
+            self._instruction = Verbatim(texts, words=RUN)
+        return body
+
+    def _instruction_of(self, loaded: LoadedPolicy, near: set[str]) -> str:
+        wanted = loaded.policy.instruction
+        template = wanted.text or wanted.template
+        if template == "none":
+            return ""
+        known = {
+            key: Known(concept.name, tuple(concept.aliases))
+            for key in near & set(loaded.keys)
+            for concept in [self._compiled.concept(key)]
+        }
+        return instruction(template, grouped(known, loaded.keys)) if known else ""
+
+    def _mine(self, verdicts: Verdicts) -> Verdicts:
+        return tuple(
+            v for v in verdicts if self._compiled.policy_of(v.concept).policy.id in self._ids
+        )
+
+    def _repeated(self, passage: Passage) -> Verdicts:
+        if self._instruction is None:
+            return ()
+        return tuple(
+            Verdict(
+                concept=INSTRUCTION,
+                kind="verbatim",
+                start=span.start,
+                end=span.end,
+                score=1.0,
+                threshold=1.0,
+                hit=True,
+                near=True,
+            )
+            for span in self._instruction.find(passage.text)
+        )
+
+    def _consequence(self, verdict: Verdict, *, channel: str) -> Consequence:
+        if verdict.concept == INSTRUCTION:
+            return Consequence("refuse", self.refusal())
+        policy = self._compiled.policy_of(verdict.concept).policy
+        screen = policy.screens.prompt if channel == "prompt" else policy.screens.output
+        # A policy in shadow shows what it would have done and does nothing.
+        action: Action = screen.action if policy.mode == "enforce" else "flag"
+        words = refusal(policy.refusal or REFUSALS, self._question)
+        return Consequence(action, words, policy.release.redaction, screen.to)
+
+
+def prompt_passages(request: Request) -> list[tuple[Said | None, Passage]]:
+    """Every text that goes in, alone, and all of them joined (None), with a space and without.
+
+    Joined texts are scanned for names only: a name split over two fields is seen.
+    """
+    alone: list[tuple[Said | None, Passage]] = [
+        (said, Passage(said.text, windows(segment(said.text)))) for said in request.said
+    ]
+    if len(alone) > 1:
+        texts = [said.text for said in request.said]
+        alone += [(None, Passage(glue.join(texts), ())) for glue in (" ", "")]
+    return alone
+
+
+def where(said: Said | None) -> str:
+    """The place of a text in audit records, such as `messages.0.content`."""
+    return "joined" if said is None else ".".join(map(str, said.path))
+
+
+def worst(consequences: Iterable[Consequence]) -> Consequence | None:
+    """The most severe of several consequences, if any."""
+    return min(consequences, key=lambda c: SEVERITY.index(c.action), default=None)
+
+
+def redacted(request: Request, found: Sequence[tuple[Said, Span]], marker: str) -> Body:
+    """The request's body without the sentences that the given ranges touch."""
+    texts: dict[Path, str] = {}
+    for said in {said for said, _ in found}:
+        cuts = [span for other, span in found if other == said]
+        texts[said.path] = "".join(
+            marker + " " if any(c.start < s.end and c.end > s.start for c in cuts) else said.text[s.start : s.end]
+            for s in segment(said.text)
+        ).rstrip()
+    return replace_texts(request.body, texts)

@@ -1,0 +1,122 @@
+"""`lethe serve`: from arguments to a listening proxy. Knows no request."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+from policies import PolicyErrors, PolicySet
+from proxy.app import create_app
+from proxy.audit import AuditError
+from proxy.config import (
+    AuditConfig,
+    Config,
+    ConfigError,
+    KeySource,
+    Listen,
+    UpstreamConfig,
+    building,
+    compiled,
+    read_config,
+)
+
+KEY_VARIABLE = "LETHE_UPSTREAM_API_KEY"
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lethe serve`."""
+    source = parser.add_argument_group("what to serve: one upstream, or a configuration file")
+    source.add_argument("--upstream", metavar="URL", help="base URL, ending in /v1")
+    source.add_argument("--policies", metavar="DIR", type=Path, help="folder of policy files")
+    source.add_argument("--config", metavar="FILE", type=Path, help="lethe.yaml, for more than one")
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (default 8484; 0: a free one)")
+    parser.add_argument("--audit", metavar="FILE", type=Path, help="where records are appended")
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    parser.set_defaults(run=serve)
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Serve until interrupted. Returns 2 where something must be mended first."""
+    logging.basicConfig(
+        level=arguments.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        config = _config(arguments)
+        print(f"lethe: reading policies in {config.policies}", file=sys.stderr)
+        policies = compiled(config)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_listen(config, policies))
+    except (ConfigError, PolicyErrors, AuditError, OSError) as error:
+        print(f"lethe serve: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+async def _listen(config: Config, policies: PolicySet) -> None:
+    async with building(config, policies) as pipeline:
+        app = create_app(pipeline, entry=config.entry())
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=config.listen.host,
+                port=config.listen.port,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=30,
+            )
+        )
+        modes = [loaded.policy.mode for loaded in policies.policies]
+        print(
+            f"lethe: {modes.count('enforce')} policies enforce, {modes.count('shadow')} shadow, "
+            f"{modes.count('off')} are off; audit in {config.audit.path}",
+            file=sys.stderr,
+        )
+        await server.serve()
+
+
+def _config(arguments: argparse.Namespace) -> Config:
+    if arguments.config is not None:
+        if arguments.upstream or arguments.policies:
+            raise ConfigError("give --config, or --upstream and --policies, not both")
+        config = read_config(arguments.config)
+    elif arguments.upstream and arguments.policies:
+        config = _one_upstream(arguments.upstream, arguments.policies)
+    else:
+        raise ConfigError("give --upstream URL and --policies DIR, or --config FILE")
+    given = {"host": arguments.host, "port": arguments.port}
+    listen = {name: value for name, value in given.items() if value is not None}
+    audit = {} if arguments.audit is None else {"path": arguments.audit}
+    return config.model_copy(
+        update={
+            "listen": config.listen.model_copy(update=listen),
+            "audit": config.audit.model_copy(update=audit),
+        }
+    )
+
+
+def _one_upstream(url: str, policies: Path) -> Config:
+    key = KeySource(env=KEY_VARIABLE, file=None) if os.environ.get(KEY_VARIABLE) else None
+    try:
+        upstream = UpstreamConfig(name="upstream", base_url=url, key=key)
+    except ValueError as error:
+        detail = "; ".join(problem["msg"] for problem in error.errors())
+        raise ConfigError(f"--upstream: {detail}") from None
+    return Config(
+        policies=policies, upstreams=[upstream], listen=Listen(), audit=AuditConfig()
+    )

@@ -1,0 +1,305 @@
+"""One request's story, in order: policies, prompt, pretence, upstream, release, audit.
+
+The only place that knows the order. Knows no wire format and writes to no socket.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from policies import PolicySet
+from proxy.applied import Applied, prompt_passages, redacted, where, worst
+from proxy.choices import Choices, Consequence, Seen, refusal_pieces
+from proxy.exchange import Answer, Body, Finished, Format, FormatError, Piece, Request, Said
+from proxy.framing import Framing, Out, Raw, Words
+from proxy.inject import REFUSALS
+from proxy.relay import relay
+from proxy.screening import Screening
+from proxy.trace import Caller, Trace, frames
+from proxy.upstream import Upstream, UpstreamError
+from proxy.upstreams import Upstreams
+
+log = logging.getLogger("lethe")
+
+
+class Auditor(Protocol):
+    """Where records go: see `proxy.audit.Audit`."""
+
+    def append(self, record: dict[str, Any]) -> object:
+        """Write one record, or raise."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Everything that a request passes, put together once at start.
+
+    `default` is what happens where no policy applies, `keep_text` whether the audit keeps texts.
+    """
+
+    policies: PolicySet
+    screening: Screening
+    upstreams: Upstreams
+    audit: Auditor
+    default: str = "pass"
+    keep_text: bool = False
+
+    async def answer(self, wire: Format, body: Body, caller: Caller) -> AsyncIterator[Out]:
+        """Tell the story of one request: a Head, and for a stream its events behind it.
+
+        Whatever goes wrong on the way ends as a refusal or an error in the format's own shape, with
+        an audit record. Only the client's own leaving is raised again.
+        """
+        trace, framing = Trace(caller, keep_text=self.keep_text), Framing(wire)
+        try:
+            try:
+                async with aclosing(self._told(wire, body, trace, framing)) as told:
+                    async for released in told:
+                        for out in framing.write(released):
+                            yield out
+                if trace.enforced:
+                    self._write(trace)  # what is not on record does not leave whole
+                ending = framing.end()
+            except FormatError as error:
+                trace.outcome = "rejected"
+                ending = framing.rejected(error)
+            except UpstreamError as error:
+                trace.outcome, trace.error = "upstream failed", str(error)
+                ending = framing.broken(error)
+            except (Exception, asyncio.CancelledError) as error:
+                if _client_left(error):
+                    raise
+                # The one place where a failure of ours becomes a refusal.
+                log.error("request=%s failed: %s", caller.request_id, frames(error))
+                trace.outcome, trace.action, trace.error = "failed", "refuse", type(error).__name__
+                ending = framing.refuse(REFUSALS[0])
+            self._write_at_last(trace)
+            for out in ending:
+                yield out
+        except (GeneratorExit, asyncio.CancelledError):
+            trace.outcome = "client left"
+            raise
+        finally:
+            self._write_at_last(trace)
+
+    async def _told(
+        self, wire: Format, body: Body, trace: Trace, framing: Framing
+    ) -> AsyncIterator[Words | Raw]:
+        request = wire.read(body)
+        framing.request = request
+        trace.model, trace.stream = request.model, request.stream
+        upstream = self.upstreams.of(request.model)
+        trace.upstream = upstream.name
+        applied = self._apply(request, trace)
+        trace.enforced = bool(applied.enforcing)
+        if applied.enforcing:
+            told = self._enforced(wire, request, upstream, applied, trace)
+        else:
+            told = relay(wire, request, _for(upstream, request, body), upstream, applied, trace)
+        async with aclosing(told) as releases:
+            async for released in releases:
+                yield released
+        trace.outcome = "answered"
+
+    def _apply(self, request: Request, trace: Trace) -> Applied:
+        """The policies that apply; where there are none, the configured default."""
+        policies = self.policies.applicable(
+            model=request.model, route=trace.caller.route, tenant=trace.caller.tenant
+        )
+        trace.applies(policies)
+        if not policies:
+            trace.default = self.default
+            if self.default == "refuse":
+                raise FormatError("no policy applies to this request", status=403)
+        return Applied(
+            policies,
+            compiled=self.policies,
+            screening=self.screening,
+            question=request.question,
+        )
+
+    async def _enforced(
+        self,
+        wire: Format,
+        request: Request,
+        upstream: Upstream,
+        applied: Applied,
+        trace: Trace,
+    ) -> AsyncIterator[Words]:
+        _close_side_channels(request, applied, trace)
+        with trace.timed("prompt"):
+            prompt = await _judged(request, applied)
+        seen = [seen for _, seen in prompt]
+        trace.saw(seen)
+        trace.failed_open = applied.failed_open
+        verdict = _prompt_verdict(request, prompt, applied)
+        if verdict:
+            trace.action = verdict.action
+        if verdict and verdict.action == "refuse":
+            answer = wire.answer(request)
+            for choice in range(request.choices):
+                yield Words(
+                    answer,
+                    refusal_pieces(choice, verdict.refusal, json_promised=request.json_promised),
+                )
+            return
+        body = request.body
+        if verdict and verdict.action == "redact":
+            body = redacted(request, _spans(prompt), verdict.marker)
+        if verdict and verdict.to:
+            upstream = self.upstreams.named(verdict.to)
+        async for words in self._asked(wire, request, body, upstream, applied, seen, trace):
+            yield words
+
+    async def _asked(  # noqa: PLR0913 - the whole of a plan, used once
+        self,
+        wire: Format,
+        request: Request,
+        body: Body,
+        upstream: Upstream,
+        applied: Applied,
+        seen: list[Seen],
+        trace: Trace,
+    ) -> AsyncIterator[Words]:
+        """Ask the model, again where a policy wants that, and release what is cleared."""
+        left, stronger = applied.attempts, False
+        while True:
+            trace.attempts += 1
+            trace.upstream = upstream.name
+            sent = applied.instruct(body, seen, wire=wire, stronger=stronger)
+            trace.injected = applied.injected
+            answer = wire.answer(request)
+            choices = Choices(
+                judge=applied.judge,
+                decide=applied.output_consequence if left else applied.final_consequence,
+                bounds=applied.bounds(),
+                question=applied.question,
+                json_promised=request.json_promised,
+            )
+            held: list[Piece] = []
+            try:
+                spoken = _spoken(wire, request, _for(upstream, request, sent), upstream, answer, choices)
+                async with aclosing(spoken) as releases:
+                    async for pieces in releases:
+                        if applied.asks_again:
+                            held += pieces
+                        else:
+                            yield Words(answer, pieces)
+            finally:
+                trace.heard(choices)
+                trace.failed_open = applied.failed_open
+            again = choices.again
+            if again is None:
+                trace.acted(choices.acted)
+                yield Words(answer, held)
+                return
+            trace.acted({again.action})
+            left, stronger = left - 1, True
+            if again.to:
+                left, stronger, upstream = 0, False, self.upstreams.named(again.to)
+
+    def _write(self, trace: Trace) -> None:
+        self.audit.append(trace.record())
+        trace.written = True
+        trace.log()
+
+    def _write_at_last(self, trace: Trace) -> None:
+        """Write the record of a story that ended otherwise; a second failure is only logged."""
+        if trace.written:
+            return
+        try:
+            self._write(trace)
+        except Exception as error:  # noqa: BLE001 - the answer is refused already
+            trace.written = True
+            trace.error = f"audit: {type(error).__name__}"
+            log.critical("request=%s left no audit record: %s", trace.caller.request_id, error)
+            trace.log()
+
+
+async def _spoken(  # noqa: PLR0913 - the whole of a plan, used once
+    wire: Format,
+    request: Request,
+    body: Body,
+    upstream: Upstream,
+    answer: Answer,
+    choices: Choices,
+) -> AsyncIterator[list[Piece]]:
+    """What the upstream says, once it is cleared. Raises UpstreamError where it fails."""
+    path = wire.route.removeprefix("/v1")
+    try:
+        if not request.stream:
+            for piece in answer.whole(await upstream.complete(path, body)):
+                yield await choices.take(piece)
+            return
+        async with aclosing(upstream.stream(path, body)) as events:
+            async for event in events:
+                for piece in answer.feed(event):
+                    yield await choices.take(piece)
+                refused = "refuse" in choices.acted and len(choices.closed) == request.choices
+                if refused or choices.again:
+                    return
+        for choice in choices.open():
+            yield await choices.take(Finished(choice, "stop"))
+    except FormatError as error:
+        raise UpstreamError(f"the upstream's answer is malformed: {error}", status=502) from None
+    if not choices.closed:
+        raise UpstreamError("the upstream's stream holds no answer", status=502)
+
+
+async def _judged(request: Request, applied: Applied) -> list[tuple[Said | None, Seen]]:
+    """Every verdict on what goes in, with the text that it fell on (None: on all joined)."""
+    prompts = prompt_passages(request)
+    verdicts = await applied.judge([passage for _, passage in prompts])
+    return [
+        (said, Seen(where(said), verdict))
+        for (said, _), found in zip(prompts, verdicts, strict=True)
+        for verdict in found
+    ]
+
+
+def _prompt_verdict(
+    request: Request, prompt: list[tuple[Said | None, Seen]], applied: Applied
+) -> Consequence | None:
+    """The most severe consequence of what goes in."""
+    found = [
+        (said, applied.prompt_consequence(seen.verdict)) for said, seen in prompt if seen.verdict.hit
+    ]
+    verdict = worst(consequence for _, consequence in found)
+    if verdict and verdict.action == "redact":
+        cut = {c.refusal for said, c in found if c.action == "redact" and not _can_be_cut(said)}
+        # A name that only shows when texts are joined, or in a key, has no sentence to cut.
+        if cut:
+            return Consequence("refuse", cut.pop())
+    return verdict
+
+
+def _can_be_cut(said: Said | None) -> bool:
+    return said is not None and said.role != "keys"
+
+
+def _close_side_channels(request: Request, applied: Applied, trace: Trace) -> None:
+    """Refuse what would go around the screens, unless every policy allows it by name."""
+    allowed = applied.allowed
+    for channel in request.side_channels:
+        if channel.name not in allowed:
+            raise FormatError(
+                f"{channel.param}: not available here",
+                param=channel.param,
+                code="unsupported_parameter",
+            )
+    trace.side_channels = sorted({channel.name for channel in request.side_channels})
+
+
+def _for(upstream: Upstream, request: Request, body: Body) -> Body:
+    """The body under the name that the upstream gives the model."""
+    name = upstream.models.get(request.model, request.model)
+    return body if name == body["model"] else {**body, "model": name}
+
+
+def _client_left(error: BaseException) -> bool:
+    """Whether a cancellation came from outside, and not from a stage that cancelled itself."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and bool(task and task.cancelling())

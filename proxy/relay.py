@@ -1,0 +1,95 @@
+"""An answer passed on as it comes, where no policy enforces; shadow policies look on afterwards.
+
+Knows no HTTP. Nothing that a shadow policy does, its failure included, reaches the client.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from classifiers import Passage, segment, windows
+from proxy.applied import Applied, prompt_passages, where
+from proxy.choices import SEVERITY, Seen
+from proxy.exchange import Answer, Body, Channel, Delta, Format, FormatError, Request
+from proxy.framing import Raw
+from proxy.trace import Trace
+from proxy.upstream import Upstream
+
+log = logging.getLogger("lethe")
+
+PATIENCE_S = 5.0  # that the end of a stream may wait for shadow verdicts
+MOST_WATCHED = 200_000  # characters of a channel
+
+
+async def relay(
+    wire: Format, request: Request, body: Body, upstream: Upstream, applied: Applied, trace: Trace
+) -> AsyncIterator[Raw]:
+    """Pass on every event, or the whole body, and note what shadow policies would have done.
+
+    Raises UpstreamError.
+    """
+    answer = wire.answer(request)
+    said: dict[Channel, str] = {}
+    path = wire.route.removeprefix("/v1")
+    if request.stream:
+        async with aclosing(upstream.stream(path, body)) as events:
+            async for event in events:
+                yield Raw(event)
+                _listen(answer, event, said, whole=False)
+    else:
+        response = await upstream.complete(path, body)
+        yield Raw(response)
+        _listen(answer, response, said, whole=True)
+    for channel, text in said.items():
+        trace.channels[str(channel)] = {
+            "received": len(text),
+            "screened": 0,
+            "held": 0,
+            "released": len(text),
+        }
+    if applied.policies:
+        await _watch(request, said, applied, trace)
+
+
+def _listen(answer: Answer, event: Body, said: dict[Channel, str], *, whole: bool) -> None:
+    try:
+        pieces = answer.whole(event) if whole else answer.feed(event)
+    except FormatError:
+        return  # not ours to judge: what is relayed may have any shape
+    for piece in pieces:
+        if isinstance(piece, Delta):
+            said[piece.channel] = (said.get(piece.channel, "") + piece.text)[:MOST_WATCHED]
+
+
+async def _watch(
+    request: Request, said: dict[Channel, str], applied: Applied, trace: Trace
+) -> None:
+    """Judge both sides and note it. A failure is noted too, and changes nothing else."""
+    prompts = prompt_passages(request)
+    answers = [
+        Passage(text, windows(segment(text)), applied.question) for text in said.values()
+    ]
+    places = [*(where(text) for text, _ in prompts), *map(str, said)]
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            verdicts = await applied.judge([*(passage for _, passage in prompts), *answers])
+    except Exception as error:  # noqa: BLE001 - a shadow never fails a request
+        log.warning("request=%s shadow failed: %s", trace.caller.request_id, type(error).__name__)
+        trace.error = f"shadow: {type(error).__name__}"
+        return
+    for channel, text in said.items():
+        trace.channels[str(channel)]["screened"] = len(text)
+    seen = [
+        Seen(place, verdict)
+        for place, found in zip(places, verdicts, strict=True)
+        for verdict in found
+    ]
+    trace.saw(seen)
+    actions = [
+        applied.would(item.verdict, channel="prompt" if at < len(prompts) else "output")
+        for at, found in enumerate(verdicts)
+        for item in (Seen("", verdict) for verdict in found)
+        if item.verdict.hit
+    ]
+    trace.would = min(actions, key=SEVERITY.index, default=None)

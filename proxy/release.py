@@ -1,0 +1,251 @@
+"""Text in as it arrives, text out once it is cleared: the release window of one channel, sans-io.
+
+Knows no HTTP, no wire format and no policy: it says what must be judged before anything moves, and
+moves nothing else. What is released depends on the text alone, never on how it was cut into deltas.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from classifiers import Passage, Segmenter, Span, fold, segment, windows
+
+# A disguised name is longer than the name: separated hex doubles it, percent escapes treble it.
+DISGUISE = 3
+
+
+class HeldTooLong(RuntimeError):
+    """More text was held back than the window may hold: nothing of it was cleared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What must be judged before a piece of text can move.
+
+    `own` is where that piece stands in the passage, `offset` where the passage begins in the
+    channel's text.
+    """
+
+    passage: Passage
+    own: Span
+    offset: int = 0
+
+
+class Window(Protocol):
+    """One channel's text between its arrival and its release. Counts are in characters."""
+
+    received: int
+    released: int
+    most_held: int
+
+    def feed(self, delta: str) -> list[Ask]:
+        """Take more text; return what can be judged now. Raises HeldTooLong."""
+        ...
+
+    def finish(self) -> list[Ask]:
+        """No more text will come; return what is left to be judged. Raises HeldTooLong."""
+        ...
+
+    def settle(self, ask: Ask, cuts: Sequence[Span], *, marker: str) -> str:
+        """Return what may leave once `ask` was judged; asks are settled in the order they came.
+
+        `cuts` are the ranges of the passage that must not leave: a segment touched by one leaves
+        as `marker`.
+        """
+        ...
+
+    def stops(self, ask: Ask, cut: Span) -> bool:
+        """Whether a range of the passage touches the text that `ask` decides on."""
+        ...
+
+
+class SentenceWindow:
+    """Releases sentence by sentence.
+
+    A sentence leaves once it was judged alone, together with the sentence after it, and with as
+    much text behind it as the longest name could need to show itself in any disguise.
+
+    longest      folded characters of the longest name or phrase that a screen looks for
+    before       the question that the text answers
+    max_segment  characters after which an open sentence is cut
+    max_held     characters that may wait for their look-ahead
+    """
+
+    def __init__(
+        self, *, longest: int, before: str = "", max_segment: int = 400, max_held: int = 8000
+    ) -> None:
+        self.received = self.released = self.most_held = 0
+        self._segmenter = Segmenter(max_segment)
+        self._lookahead = longest * DISGUISE
+        self._before = before
+        self._max_held = max_held
+        self._segments: list[str] = []
+        self._visible: list[int] = []
+        self._first = 0  # number of the first segment kept: the one before the next to be asked
+        self._asked = 0  # segments that have been asked about
+        self._offset = 0  # where the first segment kept stands in the whole text
+        self._settled = 0
+        self._overfull = False
+        self._cuts: list[Span] = []
+        self._marked = False
+
+    def feed(self, delta: str) -> list[Ask]:
+        """Take more text; return the sentences that can be judged now."""
+        self.received += len(delta)
+        self.most_held = max(self.most_held, self.received - self._settled)
+        return self._take(self._segmenter.feed(delta))
+
+    def finish(self) -> list[Ask]:
+        """Return the sentences left, judged with whatever stands behind them."""
+        asks = self._take(self._segmenter.finish())
+        while not self._overfull and self._asked < self._first + len(self._segments):
+            asks.append(self._ask(len(self._segments)))
+        return asks
+
+    def settle(self, ask: Ask, cuts: Sequence[Span], *, marker: str) -> str:
+        """Return the sentence, or the marker once for a run of sentences that must not leave."""
+        text = ask.passage.text[ask.own.start : ask.own.end]
+        self._cuts += [
+            Span(ask.offset + cut.start, ask.offset + cut.end)
+            for cut in cuts
+            if self.stops(ask, cut)
+        ]
+        start, end = ask.offset + ask.own.start, ask.offset + ask.own.end
+        self._cuts = [cut for cut in self._cuts if cut.end > start]
+        self._settled = end
+        if any(cut.start < end for cut in self._cuts):
+            text = "" if self._marked else _in_place_of(text, marker)
+            self._marked = True
+        else:
+            self._marked = self._marked and not text.strip()
+            self.released += len(text)
+        return text
+
+    def stops(self, ask: Ask, cut: Span) -> bool:
+        """Whether a range of the passage touches the sentence."""
+        return cut.start < ask.own.end and cut.end > ask.own.start
+
+    def _take(self, segments: Sequence[str]) -> list[Ask]:
+        if self._overfull:
+            raise HeldTooLong(f"more than {self._max_held} characters wait for visible text")
+        asks: list[Ask] = []
+        for text in segments:
+            self._segments.append(text)
+            self._visible.append(sum(map(str.isalnum, fold(text))))
+            while (end := self._enough()) is not None:
+                asks.append(self._ask(end))
+            waiting = self._segments[self._asked - self._first :]
+            if sum(map(len, waiting)) > self._max_held:
+                # What was cleared before leaves first, or the chunking would show.
+                self._overfull = True
+                break
+        return asks
+
+    def _enough(self) -> int | None:
+        """The end of the look-ahead of the next sentence, once all of it has arrived."""
+        position = self._asked - self._first
+        seen = 0
+        for at in range(position + 1, len(self._segments)):
+            seen += self._visible[at]
+            if seen >= self._lookahead:
+                return at + 1
+        return None
+
+    def _ask(self, end: int) -> Ask:
+        position = self._asked - self._first
+        behind = "".join(self._segments[:position])
+        own = self._segments[position]
+        after = self._segments[position + 1 : end]
+        start = len(behind)
+        spans = [Span(start, start + len(own))]
+        if after:
+            spans.append(Span(start, start + len(own) + len(after[0])))
+        passage = Passage(behind + own + "".join(after), tuple(spans), self._before)
+        ask = Ask(passage, spans[0], self._offset)
+        self._asked += 1
+        if position:
+            self._first += 1
+            self._offset += len(self._segments[0])
+            del self._segments[0], self._visible[0]
+        return ask
+
+
+class WholeWindow:
+    """Releases all of a text or nothing: tool arguments and promised JSON make no sense in part.
+
+    Strings inside a JSON text are judged as they will be read: unescaped, and joined, so that a
+    name split over two fields is seen.
+    """
+
+    def __init__(self, *, before: str = "", max_held: int = 1_000_000) -> None:
+        self.received = self.released = self.most_held = 0
+        self._before = before
+        self._max_held = max_held
+        self._parts: list[str] = []
+        self._asks_left = 0
+        self._cut = False
+
+    def feed(self, delta: str) -> list[Ask]:
+        """Keep the text; nothing can be judged before its end."""
+        self.received += len(delta)
+        self.most_held = max(self.most_held, self.received)
+        if self.received > self._max_held:
+            raise HeldTooLong(f"more than {self._max_held} characters in one piece")
+        self._parts.append(delta)
+        return []
+
+    def finish(self) -> list[Ask]:
+        """Return the text as it stands and, where it is JSON, as it reads."""
+        text = "".join(self._parts)
+        readings = [text, *_readings(text)]
+        self._asks_left = len(readings)
+        return [
+            Ask(Passage(reading, windows(segment(reading)), self._before), Span(0, len(reading)))
+            for reading in readings
+        ]
+
+    def settle(self, ask: Ask, cuts: Sequence[Span], *, marker: str) -> str:
+        """Return the whole text with the last ask, or the marker if any range must not leave."""
+        self._cut = self._cut or bool(cuts)
+        self._asks_left -= 1
+        if self._asks_left:
+            return ""
+        self.released = 0 if self._cut else self.received
+        return marker if self._cut else "".join(self._parts)
+
+    def stops(self, ask: Ask, cut: Span) -> bool:
+        """Any range touches all of it."""
+        return True
+
+
+def _in_place_of(text: str, marker: str) -> str:
+    """The marker with the white space that stood around the text."""
+    head = text[: len(text) - len(text.lstrip())]
+    tail = text[len(text.rstrip()) :] if text.strip() else ""
+    return f"{head}{marker}{tail}"
+
+
+def _readings(text: str) -> Iterator[str]:
+    """The strings of a JSON text, keys too, joined by a space."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    joined = " ".join(_strings(value))
+    if joined and joined != text:
+        yield joined
+
+
+def _strings(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _strings(item)
+    elif value is not None:
+        yield str(value)

@@ -1,0 +1,111 @@
+"""Where judging leaves the event loop: one thread, one batch over whatever requests wait.
+
+Knows no HTTP, no policy and no wire format.
+"""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from classifiers import Passage, Screen, Verdict
+
+Verdicts = tuple[Verdict, ...]
+
+MOST_WINDOWS = 64  # a long prompt is judged in slices, so that others need not wait for all of it
+WAIT_S = 0.002  # for company in a batch
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    passages: Sequence[Passage] = field(repr=False)
+    answer: "Future[list[Verdicts]]" = field(repr=False)
+
+
+class Screening:
+    """A screen behind a queue. The encoder runs here and nowhere else."""
+
+    def __init__(self, screen: Screen, *, timeout_s: float = 30.0) -> None:
+        self.screen = screen
+        self._timeout_s = timeout_s
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="screening", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything can be judged."""
+        return self._thread.is_alive()
+
+    async def judge(self, passages: Sequence[Passage]) -> list[Verdicts]:
+        """Verdicts for each passage, in order.
+
+        Raises TimeoutError when the screen does not answer in time, and whatever it raises.
+        """
+        verdicts: list[Verdicts] = []
+        async with asyncio.timeout(self._timeout_s):
+            for part in _slices(passages):
+                verdicts += await self._submit(part)
+        return verdicts
+
+    async def close(self) -> None:
+        """Answer what waits, then stop the thread."""
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    async def _submit(self, passages: Sequence[Passage]) -> list[Verdicts]:
+        if not self.alive:
+            raise RuntimeError("the screening thread has stopped; nothing can be judged")
+        answer: Future[list[Verdicts]] = Future()
+        self._jobs.put(_Job(passages, answer))
+        return await asyncio.wrap_future(answer)
+
+    def _work(self) -> None:
+        stopping = False
+        while not stopping:
+            jobs = [self._jobs.get()]
+            deadline = time.monotonic() + WAIT_S
+            while jobs[-1] is not None and _size(jobs) < MOST_WINDOWS:
+                try:
+                    jobs.append(self._jobs.get(timeout=max(0.0, deadline - time.monotonic())))
+                except queue.Empty:
+                    break
+            stopping = jobs[-1] is None
+            wanted = [job for job in jobs if job and job.answer.set_running_or_notify_cancel()]
+            self._answer(wanted)
+
+    def _answer(self, jobs: list[_Job]) -> None:
+        try:
+            verdicts = self.screen.judge([p for job in jobs for p in job.passages])
+        except Exception as error:  # noqa: BLE001 - becomes a refusal where it is awaited
+            if len(jobs) > 1:
+                # One request's text must not fail its neighbours in the batch.
+                for job in jobs:
+                    self._answer([job])
+            else:
+                jobs[0].answer.set_exception(error)
+            return
+        at = 0
+        for job in jobs:
+            job.answer.set_result(verdicts[at : at + len(job.passages)])
+            at += len(job.passages)
+
+
+def _size(jobs: Sequence[_Job | None]) -> int:
+    return sum(len(passage.windows) for job in jobs if job for passage in job.passages)
+
+
+def _slices(passages: Sequence[Passage]) -> list[list[Passage]]:
+    """Passages in runs of at most MOST_WINDOWS windows, where a single one is not larger."""
+    slices: list[list[Passage]] = []
+    room = 0
+    for passage in passages:
+        if not slices or room < len(passage.windows):
+            slices.append([])
+            room = MOST_WINDOWS
+        slices[-1].append(passage)
+        room -= len(passage.windows)
+    return slices

@@ -1,0 +1,168 @@
+"""What one request leaves behind: a record for the audit, a line for the log.
+
+Knows no HTTP. Holds counts, scores and names; of the texts only what `keep_text` lets it.
+"""
+
+import logging
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from policies import LoadedPolicy
+from proxy.choices import SEVERITY, Action, Choices, Seen
+
+log = logging.getLogger("lethe")
+
+MOST_VERDICTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as the front door sees it."""
+
+    request_id: str
+    tenant: str
+    route: str
+
+
+@dataclass(slots=True)
+class Trace:
+    """The story of one request, filled in as it happens."""
+
+    caller: Caller
+    keep_text: bool = False
+    model: str | None = None
+    upstream: str | None = None
+    stream: bool = False
+    enforced: bool = False
+    default: str | None = None
+    action: Action | Literal["pass"] = "pass"
+    would: Action | None = None
+    outcome: str = "unfinished"
+    error: str | None = None
+    attempts: int = 0
+    failed_open: int = 0
+    injected: int = 0
+    policies: list[dict[str, Any]] = field(default_factory=list)
+    channels: dict[str, dict[str, int]] = field(default_factory=dict)
+    side_channels: list[str] = field(default_factory=list)
+    text: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    timings: dict[str, float] = field(default_factory=dict)
+    written: bool = False
+    _verdicts: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    _began: float = field(default_factory=time.perf_counter)
+
+    def applies(self, policies: Iterable[LoadedPolicy]) -> None:
+        """Note the policies by id, digest and mode, with the request each answers."""
+        self.policies = [
+            {
+                "id": loaded.policy.id,
+                "digest": loaded.digest,
+                "mode": loaded.policy.mode,
+                "request": loaded.policy.request,
+            }
+            for loaded in policies
+        ]
+
+    def saw(self, items: Iterable[Seen]) -> None:
+        """Note verdicts: the highest score of each concept, kind and place."""
+        for item in items:
+            verdict = item.verdict
+            key = (item.where, verdict.concept, verdict.kind)
+            known = self._verdicts.get(key)
+            if known and known["score"] >= verdict.score and known["hit"] >= verdict.hit:
+                continue
+            if known or len(self._verdicts) < MOST_VERDICTS:
+                self._verdicts[key] = {
+                    "where": item.where,
+                    "concept": verdict.concept,
+                    "kind": verdict.kind,
+                    "view": verdict.view,
+                    "score": round(verdict.score, 4),
+                    "margin": None if verdict.margin is None else round(verdict.margin, 4),
+                    "threshold": round(verdict.threshold, 4),
+                    "hit": verdict.hit,
+                }
+
+    def heard(self, choices: Choices) -> None:
+        """Add the counts of an answer: characters received, screened, held at most, released."""
+        self.saw(choices.seen)
+        for channel, window in choices.windows.items():
+            counts = self.channels.setdefault(
+                str(channel), {"received": 0, "screened": 0, "held": 0, "released": 0}
+            )
+            counts["received"] += window.received
+            counts["screened"] += choices.screened.get(channel, 0)
+            counts["held"] = max(counts["held"], window.most_held)
+            counts["released"] += window.released
+
+    def acted(self, actions: Iterable[Action]) -> None:
+        """Note what was done; the most severe action of the whole story stands in the record."""
+        known = [a for a in (*actions, self.action) if a in SEVERITY]
+        self.action = min(known, key=SEVERITY.index, default=self.action)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time that a block takes to a stage, in milliseconds."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = (time.perf_counter() - began) * 1000
+            self.timings[stage] = round(self.timings.get(stage, 0.0) + spent, 3)
+
+    def record(self) -> dict[str, Any]:
+        """The audit record: names, counts and scores."""
+        self.timings["total"] = round((time.perf_counter() - self._began) * 1000, 3)
+        record = {
+            "request_id": self.caller.request_id,
+            "tenant": self.caller.tenant,
+            "route": self.caller.route,
+            "model": self.model,
+            "upstream": self.upstream,
+            "stream": self.stream,
+            "policies": self.policies,
+            "default": self.default,
+            "action": self.action,
+            "would": self.would,
+            "outcome": self.outcome,
+            "error": self.error,
+            "attempts": self.attempts,
+            "failed_open": self.failed_open,
+            "injected": self.injected,
+            "side_channels": self.side_channels,
+            "channels": self.channels,
+            "verdicts": list(self._verdicts.values()),
+            "timings_ms": self.timings,
+        }
+        return {**record, "text": self.text} if self.keep_text else record
+
+    def log(self) -> None:
+        """One line at INFO, at ERROR where something failed: enough to find the audit record."""
+        level = logging.ERROR if self.error else logging.INFO
+        ids = ",".join(policy["id"] for policy in self.policies) or f"default:{self.default}"
+        log.log(
+            level,
+            "request=%s route=%s tenant=%s model=%r upstream=%s policies=%s action=%s outcome=%s "
+            "error=%s ms=%.0f",
+            self.caller.request_id,
+            self.caller.route,
+            self.caller.tenant,
+            self.model and self.model[:80],
+            self.upstream,
+            ids,
+            self.action,
+            self.outcome,
+            self.error,
+            self.timings.get("total", 0.0),
+        )
+
+
+def frames(error: BaseException) -> str:
+    """Where an error was raised, innermost last: places only, since its message may quote a text."""
+    stack = traceback.extract_tb(error.__traceback__)[-6:]
+    places = " > ".join(f"{frame.name}:{frame.lineno}" for frame in stack)
+    return f"{type(error).__name__} at {places}"

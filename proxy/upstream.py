@@ -1,0 +1,151 @@
+"""A model behind a base URL: JSON out, JSON or events in, within bounds of size and time.
+
+Knows no policy and no wire format. Destinations come from configuration alone.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+from proxy.body import BodyError, dumps, parse
+from proxy.exchange import Body
+from proxy.sse import Decoder, StreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on an upstream's answer. Seconds and bytes."""
+
+    connect_s: float = 10.0
+    idle_s: float = 60.0  # between two pieces of an answer
+    answer_s: float = 600.0  # for the whole answer: an idle limit does not stop a drip
+    event_bytes: int = 1_048_576
+    answer_bytes: int = 33_554_432
+
+
+class UpstreamError(RuntimeError):
+    """An upstream that failed: what the client may know of it.
+
+    The upstream's own words stay here: an error message may quote the prompt.
+    """
+
+    def __init__(self, message: str, *, status: int, retry_after: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A named upstream. `models` maps public names to the upstream's; empty serves any name."""
+
+    name: str
+    base_url: str
+    client: httpx.AsyncClient = field(repr=False)
+    key: str | None = field(default=None, repr=False)
+    models: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+    async def complete(self, path: str, body: Body) -> Body:
+        """Send a request and return its JSON answer. Raises UpstreamError."""
+        async with self._sent("POST", path, body) as response:
+            raw = b"".join([chunk async for chunk in self._bytes(response)])
+        return self._parsed(raw)
+
+    async def stream(self, path: str, body: Body) -> AsyncIterator[Body]:
+        """Send a request and yield the JSON of each event until `[DONE]`.
+
+        Raises UpstreamError, also where the answer ends without `[DONE]`.
+        """
+        decoder = Decoder(self.limits.event_bytes)
+        async with self._sent("POST", path, body) as response:
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                raise UpstreamError("the upstream did not answer with a stream", status=502)
+            try:
+                async for chunk in self._bytes(response):
+                    for event in decoder.feed(chunk):
+                        if event.data == "[DONE]":
+                            return
+                        yield self._event(event.data)
+                decoder.finish()
+            except StreamError as error:
+                raise UpstreamError(f"the upstream's stream is broken: {error}", status=502) from None
+        raise UpstreamError("the upstream's stream broke off", status=502)
+
+    async def listed(self) -> list[Body]:
+        """The models that the upstream itself lists. Raises UpstreamError."""
+        async with self._sent("GET", "/models", None) as response:
+            raw = b"".join([chunk async for chunk in self._bytes(response)])
+        data = self._parsed(raw).get("data")
+        return [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
+
+    @asynccontextmanager
+    async def _sent(
+        self, method: str, path: str, body: Body | None
+    ) -> AsyncIterator[httpx.Response]:
+        headers = {"accept-encoding": "identity"}
+        if self.key:
+            headers["authorization"] = f"Bearer {self.key}"
+        if body is not None:
+            headers["content-type"] = "application/json"
+        try:
+            async with (
+                asyncio.timeout(self.limits.answer_s),
+                self.client.stream(
+                    method,
+                    self.base_url + path,
+                    content=None if body is None else dumps(body),
+                    headers=headers,
+                    timeout=httpx.Timeout(self.limits.idle_s, connect=self.limits.connect_s),
+                ) as response,
+            ):
+                if response.status_code != 200:
+                    raise _refused(response)
+                yield response
+        except (TimeoutError, httpx.TimeoutException):
+            raise UpstreamError("the upstream took too long", status=504) from None
+        except httpx.HTTPError as error:
+            kind = type(error).__name__
+            raise UpstreamError(f"the upstream could not be reached ({kind})", status=502) from None
+
+    async def _bytes(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise UpstreamError("the upstream's answer is compressed unasked", status=502)
+        received = 0
+        async for chunk in response.aiter_raw():
+            received += len(chunk)
+            if received > self.limits.answer_bytes:
+                raise UpstreamError("the upstream's answer is too large", status=502)
+            yield chunk
+
+    def _event(self, data: str) -> Body:
+        event = self._parsed(data.encode())
+        if event.get("error"):
+            raise UpstreamError("the upstream reported an error in its stream", status=502)
+        return event
+
+    def _parsed(self, raw: bytes) -> Body:
+        try:
+            return parse(raw, max_bytes=self.limits.answer_bytes)
+        except BodyError as error:
+            raise UpstreamError(f"the upstream's answer is no JSON: {error}", status=502) from None
+
+
+def _refused(response: httpx.Response) -> UpstreamError:
+    """What a client is told of an upstream's refusal: the kind, never the upstream's words."""
+    status = response.status_code
+    if status in (401, 403):
+        return UpstreamError("the upstream did not accept this proxy's key", status=502)
+    if status == 429:
+        retry_after = response.headers.get("retry-after", "")
+        return UpstreamError(
+            "the upstream is busy; try again later",
+            status=429,
+            retry_after=retry_after if retry_after.isascii() and retry_after.isdigit() else None,
+        )
+    if 400 <= status < 500:
+        return UpstreamError(f"the upstream did not accept the request ({status})", status=status)
+    return UpstreamError(f"the upstream failed ({status})", status=502)
