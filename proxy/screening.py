@@ -80,13 +80,16 @@ class Screening:
     def _answer(self, jobs: list[_Job]) -> None:
         try:
             verdicts = self.screen.judge([p for job in jobs for p in job.passages])
-        except Exception as error:  # noqa: BLE001 - becomes a refusal where it is awaited
+        except BaseException as error:  # noqa: BLE001 - becomes a refusal where it is awaited
+            # Whatever it is, the thread goes on: with it every request would end.
             if len(jobs) > 1:
                 # One request's text must not fail its neighbours in the batch.
                 for job in jobs:
                     self._answer([job])
             else:
-                jobs[0].answer.set_exception(error)
+                ordinary = isinstance(error, Exception)
+                failure = error if ordinary else RuntimeError(f"{type(error).__name__} in a screen")
+                jobs[0].answer.set_exception(failure)
             return
         at = 0
         for job in jobs:

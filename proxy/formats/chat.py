@@ -456,4 +456,5 @@ SIDE_CHANNELS = {
     "audio": "audio",
     "prompt_embeds": "files",
     "store": "stored",
+    "stop": "stop",
 }

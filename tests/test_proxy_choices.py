@@ -1,0 +1,166 @@
+"""Channels of choices behind their windows, with a judge that looks for plain words."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from classifiers import Passage, Verdict
+from proxy.choices import Bounds, Choices, Consequence
+from proxy.exchange import Channel, Delta, Finished, Piece
+
+SECRET = "Hogwarts"
+
+
+def verdict(start: int, *, hit: bool = True) -> Verdict:
+    return Verdict("p/c", "alias", start, start + len(SECRET), 1.0, 1.0, hit=hit, near=True)
+
+
+async def judge(passages: Sequence[Passage]) -> list[tuple[Verdict, ...]]:
+    return [
+        tuple(verdict(at) for at in range(len(p.text)) if p.text.startswith(SECRET, at))
+        for p in passages
+    ]
+
+
+def choices(action: str = "refuse", *, json_promised: bool = False) -> Choices:
+    return Choices(
+        judge=judge,
+        decide=lambda _: Consequence(action, "I don't know.", "[…]", None),  # type: ignore[arg-type]
+        bounds=Bounds(longest=len(SECRET)),
+        question="",
+        json_promised=json_promised,
+    )
+
+
+async def told(given: Choices, pieces: Sequence[Piece]) -> tuple[dict[str, str], dict[int, str]]:
+    texts: dict[str, str] = {}
+    reasons: dict[int, str] = {}
+    for piece in pieces:
+        for out in await given.take(piece):
+            if isinstance(out, Finished):
+                assert out.choice not in reasons
+                reasons[out.choice] = out.reason
+            else:
+                texts[str(out.channel)] = texts.get(str(out.channel), "") + out.text
+    return texts, reasons
+
+
+def content(*texts: str, choice: int = 0) -> list[Piece]:
+    return [*(Delta(Channel(choice), text) for text in texts), Finished(choice, "stop")]
+
+
+async def test_a_refusal_follows_what_was_cleared_and_nothing_follows_it() -> None:
+    texts, reasons = await told(
+        choices(), content("It rains. ", "The boy went to Hog", "warts. ", "More. ", "And more.")
+    )
+    assert texts == {"0.content": "It rains. I don't know."}
+    assert reasons == {0: "content_filter"}
+
+
+async def test_a_refusal_stands_off_from_text_without_white_space_behind() -> None:
+    texts, _ = await told(choices(), content("下雨了。Hogwarts"))
+    assert texts == {"0.content": "下雨了。 I don't know."}
+
+
+async def test_redaction_takes_the_sentence_and_goes_on() -> None:
+    texts, reasons = await told(choices("redact"), content("One. At Hogwarts. ", "Three."))
+    assert texts == {"0.content": "One. […] Three."}
+    assert reasons == {0: "stop"}
+
+
+async def test_a_flag_lets_everything_pass_and_is_noted() -> None:
+    given = choices("flag")
+    texts, _ = await told(given, content("At Hogwarts. ", "Three."))
+    assert texts == {"0.content": "At Hogwarts. Three."}
+    assert given.acted == {"flag"}
+    assert given.seen
+
+
+async def test_one_choice_refused_leaves_the_others_alone() -> None:
+    pieces = [Delta(Channel(0), "Hogwarts."), Delta(Channel(1), "Fine."), Finished(0, "stop")]
+    texts, reasons = await told(choices(), [*pieces, Finished(1, "stop")])
+    assert texts == {"0.content": "I don't know.", "1.content": "Fine."}
+    assert reasons == {0: "content_filter", 1: "stop"}
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        Channel(0, "reasoning"),
+        Channel(0, "refusal"),
+        Channel(0, "tool", 0, "name"),
+        Channel(0, "tool", 2, "arguments"),
+        Channel(0, "function", 0, "arguments"),
+    ],
+)
+async def test_a_secret_on_any_channel_closes_the_choice(channel: Channel) -> None:
+    texts, reasons = await told(
+        choices(), [Delta(channel, "to Hogw"), Delta(channel, "arts"), Finished(0, "tool_calls")]
+    )
+    assert texts == {"0.content": "I don't know."}
+    assert reasons == {0: "content_filter"}
+
+
+async def test_a_call_is_released_whole_after_what_was_said() -> None:
+    given = choices()
+    call = Channel(0, "tool", 0, "arguments")
+    assert await given.take(Delta(call, '{"a": 1}')) == []
+    assert await given.take(Delta(Channel(0), "I look it up.")) == []
+    out = await given.take(Finished(0, "tool_calls"))
+    kinds = [piece.channel.kind for piece in out if isinstance(piece, Delta)]
+    assert kinds == ["content", "tool"]
+
+
+async def test_a_secret_split_over_two_calls_is_seen() -> None:
+    async def joined(passages: Sequence[Passage]) -> list[tuple[Verdict, ...]]:
+        return [(verdict(0),) if "Hog warts" in p.text else () for p in passages]
+
+    given = choices()
+    given._judge = joined
+    texts, _ = await told(
+        given,
+        [
+            Delta(Channel(0, "tool", 0, "arguments"), "Hog"),
+            Delta(Channel(0, "tool", 1, "arguments"), "warts"),
+            Finished(0, "tool_calls"),
+        ],
+    )
+    assert texts == {"0.content": "I don't know."}
+
+
+async def test_where_json_was_promised_a_refusal_is_json() -> None:
+    for action in ("refuse", "redact"):
+        texts, _ = await told(
+            choices(action, json_promised=True), content('{"school": "Hog', 'warts"}')
+        )
+        assert texts == {"0.content": '{"refusal": "I don\'t know."}'}
+
+
+@pytest.mark.parametrize("action", ["regenerate", "reroute"])
+async def test_asking_again_releases_nothing_more(action: str) -> None:
+    given = choices(action)
+    assert await told(given, content("Hogwarts.")) == ({}, {})
+    assert given.again is not None
+    assert given.again.action == action
+
+
+async def test_counts_say_what_was_received_screened_held_and_released() -> None:
+    given = choices()
+    await told(given, content("One is here. ", "Hogwarts is there."))
+    window = given.windows[Channel(0)]
+    assert window.received == 31
+    assert window.released == 13
+    assert window.most_held == 31
+    assert given.screened[Channel(0)] == 31
+
+
+async def test_what_fails_to_be_judged_is_not_released() -> None:
+    async def broken(_: Sequence[Passage]) -> list[tuple[Verdict, ...]]:
+        raise RuntimeError("no verdict")
+
+    given = choices()
+    given._judge = broken
+    await given.take(Delta(Channel(0), "One. "))
+    with pytest.raises(RuntimeError):
+        await given.take(Finished(0, "stop"))
+    assert given.open() == [0]
