@@ -1,32 +1,32 @@
 """What the proxy costs: latency and throughput as ratios to the upstream alone, in one run.
 
-Three base URLs are asked the same: an instant upstream, Lethe before it with its policy off, and Lethe
-with the policy enforcing. Every text is new, so that no cache helps. Knows nothing inside Lethe.
+Three base URLs are asked the same: an instant upstream, Lethe before it with its policy off, and
+Lethe with the policy enforcing. Every text is new, so that no cache helps. Knows nothing inside
+Lethe.
 
     python benchmarks/proxy.py [--requests N] [--json FILE]
 """
 
 import argparse
 import asyncio
-import itertools
 import json
-import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import uvicorn
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from starlette.types import Receive, Scope, Send
 
 CHUNKS = 60
 POLICY = """\
@@ -37,7 +37,9 @@ concepts:
     exemplars: ["Ottoline Vask was born in Sarnholm.", "Ottoline Vask paints lighthouses."]
     neighbours: ["Piet Marr was born in Sarnholm.", "Ivo Lend paints ships."]
 """
-WORDS = "the ferry left late and nobody at the market had seen such rain since early autumn".split()
+WORDS = (
+    "the ferry left late and nobody at the market had seen such rain since early autumn".split()  # noqa: SIM905 - reads better
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Measured:
     rate: float
 
 
-async def upstream(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def upstream(scope: Scope, receive: Receive, send: Send) -> None:
     """An upstream that answers at once: CHUNKS pieces, or all of them as one text."""
     if scope["type"] != "http":
         return
@@ -99,14 +101,18 @@ async def ask(session: aiohttp.ClientSession, url: str, number: int, *, stream: 
     return time.perf_counter() - began
 
 
-async def load(arm: str, url: str, *, name: str, n: int, width: int, stream: bool) -> Measured:
+async def load(  # noqa: PLR0913 - one load, spelled out
+    arm: str, url: str, *, name: str, n: int, width: int, stream: bool
+) -> Measured:
     """Ask `n` times, `width` at once."""
     numbers: Iterator[int] = iter(range(n))
     spent: list[float] = []
 
     async def worker(session: aiohttp.ClientSession) -> None:
         for number in numbers:
-            spent.append(await ask(session, url, number + hash(arm + name) % 9973, stream=stream))
+            spent.append(  # noqa: PERF401 - shared by the workers
+                await ask(session, url, number + hash(arm + name) % 9973, stream=stream)
+            )
 
     async with aiohttp.ClientSession() as session:
         for number in range(3):
@@ -145,8 +151,6 @@ async def until_up(url: str) -> None:
 
 def free_port() -> int:
     """A port that was free a moment ago."""
-    import socket
-
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -156,7 +160,9 @@ def free_port() -> int:
 async def measure(requests: int) -> list[Measured]:
     """Start everything, measure each load on each arm in turn, interleaved."""
     ports = [free_port() for _ in range(3)]
-    urls = dict(zip(("upstream", "off", "on"), (f"http://127.0.0.1:{p}/v1" for p in ports), strict=True))
+    urls = dict(
+        zip(("upstream", "off", "on"), (f"http://127.0.0.1:{p}/v1" for p in ports), strict=True)
+    )
     loads = [
         ("JSON, one at a time", {"width": 1, "stream": False}),
         ("JSON, eight at once", {"width": 8, "stream": False}),
@@ -199,8 +205,8 @@ def show(measured: list[Measured]) -> None:
         if m.arm in arms:
             alone = base[m.load]
             table.add_row(
-                m.load, arms[m.arm], str(m.n), f"×{m.p50 / alone.p50:.1f}",
-                f"×{m.p99 / alone.p99:.1f}", f"×{m.rate / alone.rate:.3f}",
+                m.load, arms[m.arm], str(m.n), f"x{m.p50 / alone.p50:.1f}",
+                f"x{m.p99 / alone.p99:.1f}", f"x{m.rate / alone.rate:.3f}",
                 f"{(m.p50 - alone.p50) * 1000:.1f}",
             )  # fmt: skip
     Console().print(table)
@@ -214,7 +220,9 @@ def main() -> int:
     parser.add_argument("--upstream", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.upstream:
-        uvicorn.run(upstream, host="127.0.0.1", port=arguments.upstream, log_level="error", http="httptools")
+        uvicorn.run(
+            upstream, host="127.0.0.1", port=arguments.upstream, log_level="error", http="httptools"
+        )
         return 0
     measured = asyncio.run(measure(arguments.requests))
     show(measured)

@@ -1,8 +1,9 @@
-"""Letters that look like Latin ones, as a table. Knows nothing else.
+"""Letters that look like Latin ones, as tables. Knows nothing else.
 
 A selection of the pairs that Unicode's UTS #39 calls confusable, for case-folded letters without
 accents; full-width, mathematical, circled and superscript letters are NFKD's business.
 """
+# ruff: noqa: RUF001 - letters that look alike are what this is about
 
 _LOOKALIKES = {
     "a": "аαɑᴀꭺᎪ",
@@ -42,3 +43,7 @@ TO_LATIN: dict[str, str] = {
 # Letters in negative circles and squares, and flags' letters, have no decomposition.
 for _first in (0x1F150, 0x1F170, 0x1F1E6):
     TO_LATIN |= {chr(_first + n): chr(ord("a") + n) for n in range(26)}
+
+# Greek and Armenian capitals that look like another letter than their small forms do. Undone only
+# in words that mix scripts: a Greek name must stay the same name in capitals.
+CAPITALS: dict[str, str] = dict(zip("ΒΖΗΜΝΥՏՍՕ", "BZHMNYSUO", strict=True))

@@ -92,7 +92,9 @@ class Screen:
         forbidden = self._forbidden.nearest(vectors, floor=-1.0)[0]
         kept = self._kept.nearest(vectors, floor=-1.0)[0]
         reading = _Reading(0, Span(0, len(text)), "plain", text, exchange=False)
-        found = [self._compared(reading, key, best, kept.get(key)) for key, best in forbidden.items()]
+        found = [
+            self._compared(reading, key, best, kept.get(key)) for key, best in forbidden.items()
+        ]
         return sorted(found, key=lambda verdict: -verdict.score)
 
     def _named(self, found: Found) -> Verdict:

@@ -1,13 +1,14 @@
 """The front door: routes, bodies within bounds, answers onto the wire. Decides nothing about texts.
 
-Trusts the path that the server parsed and its own limits, never a URL or a header of the client's.
+Knows no concept. Trusts the path that the server parsed and its own limits, never a URL or a header
+of the client's.
 """
 
 import asyncio
 import hmac
 import logging
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -18,9 +19,9 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from proxy.body import BodyError, dumps, parse
-from proxy.exchange import Body, Format, FormatError
+from proxy.exchange import Body, Format
 from proxy.formats import chat
-from proxy.framing import Head, Out
+from proxy.framing import Out
 from proxy.pipeline import Pipeline
 from proxy.trace import Caller
 from proxy.upstream import UpstreamError
@@ -69,11 +70,11 @@ class Door:
         self._pipeline = pipeline
         self._entry = entry
 
-    async def healthy(self, request: HttpRequest) -> JSONResponse:
+    async def healthy(self, _: HttpRequest) -> JSONResponse:
         """The process runs."""
         return JSONResponse({"status": "ok"})
 
-    async def ready(self, request: HttpRequest) -> JSONResponse:
+    async def ready(self, _: HttpRequest) -> JSONResponse:
         """The screen can answer; with the digest of the policies that it answers for."""
         if not self._pipeline.screening.alive:
             return JSONResponse({"status": "the screen has stopped"}, status_code=503)
@@ -100,9 +101,7 @@ class Door:
                 "request=%s method=%s rejected=%d %s",
                 request_id, scope["method"], rejected.status, rejected,
             )  # fmt: skip
-            shape = (wire or chat).error(
-                str(rejected), status=rejected.status, code=rejected.code
-            )
+            shape = (wire or chat).error(str(rejected), status=rejected.status, code=rejected.code)
             await speaking.json(rejected.status, shape)
 
     def _admitted(self, scope: Scope) -> str:
@@ -142,9 +141,7 @@ class Door:
         except TimeoutError:
             raise Rejected(408, "the body did not arrive in time") from None
         try:
-            return parse(
-                raw, max_bytes=self._entry.body_bytes, max_depth=self._entry.body_depth
-            )
+            return parse(raw, max_bytes=self._entry.body_bytes, max_depth=self._entry.body_depth)
         except BodyError as error:
             raise Rejected(400, f"the body is not acceptable JSON: {error}") from None
 
@@ -166,9 +163,7 @@ class Door:
         self, wire: Format, body: Body, caller: Caller, receive: Receive, speaking: "Speaking"
     ) -> None:
         """Run the pipeline while watching whether the client is still there."""
-        answering = asyncio.ensure_future(
-            speaking.all(self._pipeline.answer(wire, body, caller))
-        )
+        answering = asyncio.ensure_future(speaking.all(self._pipeline.answer(wire, body, caller)))
         leaving = asyncio.ensure_future(_left(receive))
         try:
             await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -214,15 +209,13 @@ class Speaking:
         await self._start(status, (*JSON, length, *headers))
         await self._send({"type": "http.response.body", "body": raw})
 
-    async def all(self, story: AsyncIterator[Out]) -> None:
+    async def all(self, story: AsyncGenerator[Out, None]) -> None:
         """Send an answer as it is told."""
         streaming = False
-        async with aclosing(story) as outs:  # type: ignore[type-var]
+        async with aclosing(story) as outs:
             async for out in outs:
                 if isinstance(out, bytes):
-                    await self._send(
-                        {"type": "http.response.body", "body": out, "more_body": True}
-                    )
+                    await self._send({"type": "http.response.body", "body": out, "more_body": True})
                 elif out.body is not None:
                     await self.json(out.status, out.body, out.headers)
                 else:

@@ -46,12 +46,13 @@ class Applied:
     @property
     def allowed(self) -> set[str]:
         """Side channels that every enforcing policy allows by name."""
-        return set.intersection(*(set(p.policy.allow) for p in self.enforcing))
+        allowed: list[set[str]] = [set(p.policy.allow) for p in self.enforcing]
+        return set.intersection(*allowed)
 
     @property
     def fails_open(self) -> bool:
         """Whether a request goes on when the screen cannot answer."""
-        return all(p.policy.on_error == "pass" for p in self.enforcing)
+        return bool(self.enforcing) and all(p.policy.on_error == "pass" for p in self.enforcing)
 
     @property
     def asks_again(self) -> bool:
@@ -91,7 +92,8 @@ class Applied:
             if not self.fails_open:
                 raise
             self.failed_open += 1
-            log.error("screen failed, passing as the policies say: %s", type(error).__name__)
+            # Without the traceback: its message could quote the text.
+            log.error("screen failed, passing as the policies say: %s", type(error).__name__)  # noqa: TRY400
             judged = [()] * len(passages)
         return [
             (*self._mine(verdicts), *self._repeated(passage))
@@ -220,7 +222,9 @@ def redacted(request: Request, found: Sequence[tuple[Said, Span]], marker: str) 
     for said in {said for said, _ in found}:
         cuts = [span for other, span in found if other == said]
         texts[said.path] = "".join(
-            marker + " " if any(c.start < s.end and c.end > s.start for c in cuts) else said.text[s.start : s.end]
+            marker + " "
+            if any(c.start < s.end and c.end > s.start for c in cuts)
+            else said.text[s.start : s.end]
             for s in segment(said.text)
         ).rstrip()
     return replace_texts(request.body, texts)

@@ -76,7 +76,7 @@ class Choices:
     async def take(self, piece: Piece) -> list[Piece]:
         """Take a piece as it arrives; return what may leave now.
 
-        Raises HeldTooLong, and whatever judging raises: nothing of the piece has left then.
+        Raises HeldTooLongError, and whatever judging raises: nothing of the piece has left then.
         """
         choice = piece.choice if isinstance(piece, Finished) else piece.channel.choice
         if choice in self.closed or self.again:
@@ -103,7 +103,9 @@ class Choices:
         mine.sort(key=lambda channel: isinstance(self.windows[channel], WholeWindow))
         asks = [(channel, ask) for channel in mine for ask in self.windows[channel].finish()]
         joined = " ".join(
-            ask.passage.text for channel, ask in asks if isinstance(self.windows[channel], WholeWindow)
+            ask.passage.text
+            for channel, ask in asks
+            if isinstance(self.windows[channel], WholeWindow)
         )
         released = await self._cleared(asks, joined=joined if len(asks) > 1 else "")
         if piece.choice in self.closed or self.again:

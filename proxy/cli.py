@@ -9,6 +9,7 @@ from pathlib import Path
 
 import uvicorn
 import uvloop
+from pydantic import ValidationError
 
 from policies import PolicyErrors, PolicySet
 from proxy.app import create_app
@@ -37,7 +38,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default 8484; 0: a free one)")
     parser.add_argument("--audit", metavar="FILE", type=Path, help="where records are appended")
-    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    parser.add_argument(
+        "--log-level", default="info", choices=["debug", "info", "warning", "error"]
+    )
     parser.set_defaults(run=serve)
 
 
@@ -88,6 +91,11 @@ async def _listen(config: Config, policies: PolicySet) -> None:
             file=sys.stderr,
         )
         await server.serve()
+    print(
+        f"lethe: stopped; {config.audit.path} ends with hash {pipeline.audit.last.hash} (note it: "
+        "records cut off the end of a file show only against it)",
+        file=sys.stderr,
+    )
 
 
 def _config(arguments: argparse.Namespace) -> Config:
@@ -114,9 +122,7 @@ def _one_upstream(url: str, policies: Path) -> Config:
     key = KeySource(env=KEY_VARIABLE, file=None) if os.environ.get(KEY_VARIABLE) else None
     try:
         upstream = UpstreamConfig(name="upstream", base_url=url, key=key)
-    except ValueError as error:
+    except ValidationError as error:
         detail = "; ".join(problem["msg"] for problem in error.errors())
         raise ConfigError(f"--upstream: {detail}") from None
-    return Config(
-        policies=policies, upstreams=[upstream], listen=Listen(), audit=AuditConfig()
-    )
+    return Config(policies=policies, upstreams=[upstream], listen=Listen(), audit=AuditConfig())

@@ -3,12 +3,10 @@
 Knows no request. Every key is described here and in docs/deploying.md; unknown ones are errors.
 """
 
-import ipaddress
 import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -18,7 +16,7 @@ from httpx_aiohttp import AiohttpTransport
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from classifiers import load as load_encoder
-from policies import PolicySet, Problem, compile_policies, load_folder, read
+from policies import PolicySet, compile_policies, load_folder, read
 from proxy.app import Entry
 from proxy.audit import Audit
 from proxy.pipeline import Pipeline
@@ -43,8 +41,8 @@ class _Part(BaseModel):
 class KeySource(_Part):
     """Where an upstream's key comes from: an environment variable or a file, never the YAML."""
 
-    env: str | None = Field(None, description="name of an environment variable")
-    file: Path | None = Field(None, description="path of a file that holds the key alone")
+    env: str | None = Field(default=None, description="name of an environment variable")
+    file: Path | None = Field(default=None, description="path of a file that holds the key alone")
 
 
 class UpstreamConfig(_Part):
@@ -52,16 +50,16 @@ class UpstreamConfig(_Part):
 
     name: Name = Field(description="its name in policies and in the audit")
     base_url: str = Field(description="as the OpenAI SDK writes it, ending in /v1")
-    key: KeySource | None = Field(None, description="where its key comes from")
+    key: KeySource | None = Field(default=None, description="where its key comes from")
     models: dict[str, str] = Field(
         default_factory=dict,
         description="public model name: the upstream's name; left out, it serves every name",
     )
-    connect_s: Seconds = Field(10.0, description="seconds to connect")
-    idle_s: Seconds = Field(60.0, description="seconds between two pieces of an answer")
-    answer_s: Seconds = Field(600.0, description="seconds for a whole answer")
-    event_bytes: Bytes = Field(1 << 20, description="size of one streamed event")
-    answer_bytes: Bytes = Field(1 << 25, description="size of a whole answer")
+    connect_s: Seconds = Field(default=10.0, description="seconds to connect")
+    idle_s: Seconds = Field(default=60.0, description="seconds between two pieces of an answer")
+    answer_s: Seconds = Field(default=600.0, description="seconds for a whole answer")
+    event_bytes: Bytes = Field(default=1 << 20, description="size of one streamed event")
+    answer_bytes: Bytes = Field(default=1 << 25, description="size of a whole answer")
 
     @field_validator("base_url")
     @classmethod
@@ -79,22 +77,30 @@ class UpstreamConfig(_Part):
 class Listen(_Part):
     """Where the proxy listens, and what it lets in."""
 
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8484, ge=0, le=65_535, description="port to listen on; 0 picks a free one")
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(
+        default=8484, ge=0, le=65_535, description="port to listen on; 0 picks a free one"
+    )
     hosts: list[str] = Field(
         default_factory=list, description="accepted Host headers, without port; empty accepts any"
     )
-    body_bytes: Bytes = Field(1 << 20, description="size of a request body")
-    body_depth: int = Field(64, ge=4, le=256, description="nesting of its JSON")
-    receive_s: Seconds = Field(30.0, description="seconds in which a body must have arrived")
+    body_bytes: Bytes = Field(default=1 << 20, description="size of a request body")
+    body_depth: int = Field(default=64, ge=4, le=256, description="nesting of its JSON")
+    receive_s: Seconds = Field(
+        default=30.0, description="seconds in which a body must have arrived"
+    )
 
 
 class AuditConfig(_Part):
     """Where records go."""
 
-    path: Path = Field(Path("lethe.audit.jsonl"), description="the file, appended to")
-    fsync: bool = Field(False, description="force each record to the disk before the answer ends")
-    text: bool = Field(False, description="keep prompts and answers too: then the file is secret")
+    path: Path = Field(default=Path("lethe.audit.jsonl"), description="the file, appended to")
+    fsync: bool = Field(
+        default=False, description="force each record to the disk before the answer ends"
+    )
+    text: bool = Field(
+        default=False, description="keep prompts and answers too: then the file is secret"
+    )
 
 
 class Tenant(_Part):
@@ -110,12 +116,14 @@ class Config(_Part):
     policies: Path = Field(description="folder of policy files")
     upstreams: list[UpstreamConfig] = Field(min_length=1, description="where requests go")
     default: Literal["pass", "refuse"] = Field(
-        "pass", description="what happens to a request that no policy applies to"
+        default="pass", description="what happens to a request that no policy applies to"
     )
-    encoder: str = Field("embedded", description="a sentence-transformers model, or `embedded`")
-    screen_s: Seconds = Field(30.0, description="seconds that a screen may take to answer")
-    listen: Listen = Field(default_factory=Listen, description="where the proxy listens")
-    audit: AuditConfig = Field(default_factory=AuditConfig, description="where records go")
+    encoder: str = Field(
+        default="embedded", description="a sentence-transformers model, or `embedded`"
+    )
+    screen_s: Seconds = Field(default=30.0, description="seconds that a screen may take to answer")
+    listen: Listen = Field(default=Listen(), description="where the proxy listens")
+    audit: AuditConfig = Field(default=AuditConfig(), description="where records go")
     tenants: list[Tenant] = Field(
         default_factory=list, description="who may ask; empty asks for no key"
     )
@@ -148,10 +156,10 @@ def key_of(source: KeySource | None) -> str | None:
     """Read a key from where it is kept. Raises ConfigError, which never holds the key."""
     if source is None:
         return None
-    if (source.env is None) == (source.file is None):
-        raise ConfigError("key: give either env or file")
-    if source.env is not None:
+    if source.env is not None and source.file is None:
         key, place = os.environ.get(source.env, ""), f"environment variable {source.env}"
+    elif source.file is None or source.env is not None:
+        raise ConfigError("key: give either env or file")
     else:
         try:
             key, place = source.file.read_text("utf-8"), f"file {source.file}"

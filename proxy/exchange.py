@@ -25,7 +25,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class SideChannel:
-    """A way around the screens that a request asks for: its name in policies, the field at fault."""
+    """A way around the screens that a request asks for: its name in policies, and the field."""
 
     name: str
     param: str

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from proxy.choices import refusal_pieces
-from proxy.exchange import Answer, Body, Delta, Finished, Format, FormatError, Piece, Request
+from proxy.exchange import Answer, Body, Finished, Format, FormatError, Piece, Request
 from proxy.sse import DONE, encode
 from proxy.upstream import UpstreamError
 

@@ -5,33 +5,26 @@ The only place that knows the order. Knows no wire format and writes to no socke
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from classifiers import Span
 from policies import PolicySet
 from proxy.applied import Applied, prompt_passages, redacted, where, worst
+from proxy.audit import Audit
 from proxy.choices import Choices, Consequence, Seen, refusal_pieces
 from proxy.exchange import Answer, Body, Finished, Format, FormatError, Piece, Request, Said
 from proxy.framing import Framing, Out, Raw, Words
 from proxy.inject import REFUSALS
 from proxy.relay import relay
 from proxy.screening import Screening
+from proxy.talk import Talk
 from proxy.trace import Caller, Trace, frames
 from proxy.upstream import Upstream, UpstreamError
 from proxy.upstreams import Upstreams
 
 log = logging.getLogger("lethe")
-
-
-class Auditor(Protocol):
-    """Where records go: see `proxy.audit.Audit`."""
-
-    def append(self, record: dict[str, Any]) -> object:
-        """Write one record, or raise."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +37,11 @@ class Pipeline:
     policies: PolicySet
     screening: Screening
     upstreams: Upstreams
-    audit: Auditor
+    audit: Audit
     default: str = "pass"
     keep_text: bool = False
 
-    async def answer(self, wire: Format, body: Body, caller: Caller) -> AsyncIterator[Out]:
+    async def answer(self, wire: Format, body: Body, caller: Caller) -> AsyncGenerator[Out, None]:
         """Tell the story of one request: a Head, and for a stream its events behind it.
 
         Whatever goes wrong on the way ends as a refusal or an error in the format's own shape, with
@@ -74,7 +67,9 @@ class Pipeline:
                 if _client_left(error):
                     raise
                 # The one place where a failure of ours becomes a refusal.
-                log.error("request=%s failed: %s", caller.request_id, frames(error))
+                log.error(  # noqa: TRY400 - a traceback could quote the text
+                    "request=%s failed: %s", caller.request_id, frames(error)
+                )
                 trace.outcome, trace.action, trace.error = "failed", "refuse", type(error).__name__
                 ending = framing.refuse(REFUSALS[0])
             self._write_at_last(trace)
@@ -88,18 +83,19 @@ class Pipeline:
 
     async def _told(
         self, wire: Format, body: Body, trace: Trace, framing: Framing
-    ) -> AsyncIterator[Words | Raw]:
+    ) -> AsyncGenerator[Words | Raw, None]:
         request = wire.read(body)
         framing.request = request
         trace.model, trace.stream = request.model, request.stream
         upstream = self.upstreams.of(request.model)
         trace.upstream = upstream.name
-        applied = self._apply(request, trace)
-        trace.enforced = bool(applied.enforcing)
-        if applied.enforcing:
-            told = self._enforced(wire, request, upstream, applied, trace)
+        talk = Talk(wire, request, self._apply(request, trace), trace)
+        trace.enforced = bool(talk.applied.enforcing)
+        told: AsyncGenerator[Words, None] | AsyncGenerator[Raw, None]
+        if trace.enforced:
+            told = self._enforced(talk, upstream)
         else:
-            told = relay(wire, request, _for(upstream, request, body), upstream, applied, trace)
+            told = relay(talk, _for(upstream, request, body), upstream)
         async with aclosing(told) as releases:
             async for released in releases:
                 yield released
@@ -122,25 +118,19 @@ class Pipeline:
             question=request.question,
         )
 
-    async def _enforced(
-        self,
-        wire: Format,
-        request: Request,
-        upstream: Upstream,
-        applied: Applied,
-        trace: Trace,
-    ) -> AsyncIterator[Words]:
-        _close_side_channels(request, applied, trace)
+    async def _enforced(self, talk: Talk, upstream: Upstream) -> AsyncGenerator[Words, None]:
+        request, applied, trace = talk.request, talk.applied, talk.trace
+        _close_side_channels(talk)
         with trace.timed("prompt"):
             prompt = await _judged(request, applied)
         seen = [seen for _, seen in prompt]
         trace.saw(seen)
         trace.failed_open = applied.failed_open
-        verdict = _prompt_verdict(request, prompt, applied)
+        verdict = _prompt_verdict(prompt, applied)
         if verdict:
             trace.action = verdict.action
         if verdict and verdict.action == "refuse":
-            answer = wire.answer(request)
+            answer = talk.wire.answer(request)
             for choice in range(request.choices):
                 yield Words(
                     answer,
@@ -152,27 +142,23 @@ class Pipeline:
             body = redacted(request, _cuts(prompt, applied), verdict.marker)
         if verdict and verdict.to:
             upstream = self.upstreams.named(verdict.to)
-        async for words in self._asked(wire, request, body, upstream, applied, seen, trace):
-            yield words
+        asked = self._asked(talk, body, upstream, seen)
+        async with aclosing(asked) as releases:
+            async for words in releases:
+                yield words
 
-    async def _asked(  # noqa: PLR0913 - the whole of a plan, used once
-        self,
-        wire: Format,
-        request: Request,
-        body: Body,
-        upstream: Upstream,
-        applied: Applied,
-        seen: list[Seen],
-        trace: Trace,
-    ) -> AsyncIterator[Words]:
+    async def _asked(
+        self, talk: Talk, body: Body, upstream: Upstream, seen: list[Seen]
+    ) -> AsyncGenerator[Words, None]:
         """Ask the model, again where a policy wants that, and release what is cleared."""
+        request, applied, trace = talk.request, talk.applied, talk.trace
         left, stronger = applied.attempts, False
         while True:
             trace.attempts += 1
             trace.upstream = upstream.name
-            sent = applied.instruct(body, seen, wire=wire, stronger=stronger)
+            sent = applied.instruct(body, seen, wire=talk.wire, stronger=stronger)
             trace.injected = applied.injected
-            answer = wire.answer(request)
+            answer = talk.wire.answer(request)
             choices = Choices(
                 judge=applied.judge,
                 decide=applied.output_consequence if left else applied.final_consequence,
@@ -182,7 +168,8 @@ class Pipeline:
             )
             held: list[Piece] = []
             try:
-                spoken = _spoken(wire, request, _for(upstream, request, sent), upstream, answer, choices)
+                told = answer, choices
+                spoken = _spoken(talk, _for(upstream, request, sent), upstream, told)
                 async with aclosing(spoken) as releases:
                     async for pieces in releases:
                         if applied.asks_again:
@@ -213,23 +200,19 @@ class Pipeline:
             return
         try:
             self._write(trace)
-        except Exception as error:  # noqa: BLE001 - the answer is refused already
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - refused already
             trace.written = True
             trace.error = f"audit: {type(error).__name__}"
             log.critical("request=%s left no audit record: %s", trace.caller.request_id, error)
             trace.log()
 
 
-async def _spoken(  # noqa: PLR0913 - the whole of a plan, used once
-    wire: Format,
-    request: Request,
-    body: Body,
-    upstream: Upstream,
-    answer: Answer,
-    choices: Choices,
-) -> AsyncIterator[list[Piece]]:
+async def _spoken(
+    talk: Talk, body: Body, upstream: Upstream, told: tuple[Answer, Choices]
+) -> AsyncGenerator[list[Piece], None]:
     """What the upstream says, once it is cleared. Raises UpstreamError where it fails."""
-    path = wire.route.removeprefix("/v1")
+    request, path = talk.request, talk.wire.route.removeprefix("/v1")
+    answer, choices = told
     try:
         if not request.stream:
             for piece in answer.whole(await upstream.complete(path, body)):
@@ -261,12 +244,12 @@ async def _judged(request: Request, applied: Applied) -> list[tuple[Said | None,
     ]
 
 
-def _prompt_verdict(
-    request: Request, prompt: list[tuple[Said | None, Seen]], applied: Applied
-) -> Consequence | None:
+def _prompt_verdict(prompt: list[tuple[Said | None, Seen]], applied: Applied) -> Consequence | None:
     """The most severe consequence of what goes in."""
     found = [
-        (said, applied.prompt_consequence(seen.verdict)) for said, seen in prompt if seen.verdict.hit
+        (said, applied.prompt_consequence(seen.verdict))
+        for said, seen in prompt
+        if seen.verdict.hit
     ]
     verdict = worst(consequence for _, consequence in found)
     if verdict and verdict.action == "redact":
@@ -282,8 +265,7 @@ def _cuts(prompt: list[tuple[Said | None, Seen]], applied: Applied) -> list[tupl
     return [
         (said, Span(seen.verdict.start, seen.verdict.end))
         for said, seen in prompt
-        if said and seen.verdict.hit
-        and applied.prompt_consequence(seen.verdict).action == "redact"
+        if said and seen.verdict.hit and applied.prompt_consequence(seen.verdict).action == "redact"
     ]
 
 
@@ -291,9 +273,9 @@ def _can_be_cut(said: Said | None) -> bool:
     return said is not None and said.role != "keys"
 
 
-def _close_side_channels(request: Request, applied: Applied, trace: Trace) -> None:
+def _close_side_channels(talk: Talk) -> None:
     """Refuse what would go around the screens, unless every policy allows it by name."""
-    allowed = applied.allowed
+    request, allowed = talk.request, talk.applied.allowed
     for channel in request.side_channels:
         if channel.name not in allowed:
             raise FormatError(
@@ -301,7 +283,7 @@ def _close_side_channels(request: Request, applied: Applied, trace: Trace) -> No
                 param=channel.param,
                 code="unsupported_parameter",
             )
-    trace.side_channels = sorted({channel.name for channel in request.side_channels})
+    talk.trace.side_channels = sorted({channel.name for channel in request.side_channels})
 
 
 def _for(upstream: Upstream, request: Request, body: Body) -> Body:

@@ -5,15 +5,15 @@ Knows no HTTP. Nothing that a shadow policy does, its failure included, reaches 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from classifiers import Passage, segment, windows
-from proxy.applied import Applied, prompt_passages, where
+from proxy.applied import prompt_passages, where
 from proxy.choices import SEVERITY, Seen
-from proxy.exchange import Answer, Body, Channel, Delta, Format, FormatError, Request
+from proxy.exchange import Answer, Body, Channel, Delta, FormatError
 from proxy.framing import Raw
-from proxy.trace import Trace
+from proxy.talk import Talk
 from proxy.upstream import Upstream
 
 log = logging.getLogger("lethe")
@@ -22,16 +22,15 @@ PATIENCE_S = 5.0  # that the end of a stream may wait for shadow verdicts
 MOST_WATCHED = 200_000  # characters of a channel
 
 
-async def relay(
-    wire: Format, request: Request, body: Body, upstream: Upstream, applied: Applied, trace: Trace
-) -> AsyncIterator[Raw]:
+async def relay(talk: Talk, body: Body, upstream: Upstream) -> AsyncGenerator[Raw, None]:
     """Pass on every event, or the whole body, and note what shadow policies would have done.
 
     Raises UpstreamError.
     """
-    answer = wire.answer(request)
+    request, trace = talk.request, talk.trace
+    answer = talk.wire.answer(request)
     said: dict[Channel, str] = {}
-    path = wire.route.removeprefix("/v1")
+    path = talk.wire.route.removeprefix("/v1")
     if request.stream:
         async with aclosing(upstream.stream(path, body)) as events:
             async for event in events:
@@ -48,8 +47,8 @@ async def relay(
             "held": 0,
             "released": len(text),
         }
-    if applied.policies:
-        await _watch(request, said, applied, trace)
+    if talk.applied.policies:
+        await _watch(talk, said)
 
 
 def _listen(answer: Answer, event: Body, said: dict[Channel, str], *, whole: bool) -> None:
@@ -62,14 +61,11 @@ def _listen(answer: Answer, event: Body, said: dict[Channel, str], *, whole: boo
             said[piece.channel] = (said.get(piece.channel, "") + piece.text)[:MOST_WATCHED]
 
 
-async def _watch(
-    request: Request, said: dict[Channel, str], applied: Applied, trace: Trace
-) -> None:
+async def _watch(talk: Talk, said: dict[Channel, str]) -> None:
     """Judge both sides and note it. A failure is noted too, and changes nothing else."""
-    prompts = prompt_passages(request)
-    answers = [
-        Passage(text, windows(segment(text)), applied.question) for text in said.values()
-    ]
+    applied, trace = talk.applied, talk.trace
+    prompts = prompt_passages(talk.request)
+    answers = [Passage(text, windows(segment(text)), applied.question) for text in said.values()]
     places = [*(where(text) for text, _ in prompts), *map(str, said)]
     try:
         async with asyncio.timeout(PATIENCE_S):

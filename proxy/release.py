@@ -15,7 +15,7 @@ from classifiers import Passage, Segmenter, Span, fold, segment, windows
 DISGUISE = 3
 
 
-class HeldTooLong(RuntimeError):
+class HeldTooLongError(RuntimeError):
     """More text was held back than the window may hold: nothing of it was cleared."""
 
 
@@ -40,14 +40,14 @@ class Window(Protocol):
     most_held: int
 
     def feed(self, delta: str) -> list[Ask]:
-        """Take more text; return what can be judged now. Raises HeldTooLong."""
+        """Take more text; return what can be judged now. Raises HeldTooLongError."""
         ...
 
     def finish(self) -> list[Ask]:
-        """No more text will come; return what is left to be judged. Raises HeldTooLong."""
+        """No more text will come; return what is left to be judged. Raises HeldTooLongError."""
         ...
 
-    def settle(self, ask: Ask, cuts: Sequence[Span], *, marker: str) -> str:
+    def settle(self, ask: Ask, /, cuts: Sequence[Span], *, marker: str) -> str:
         """Return what may leave once `ask` was judged; asks are settled in the order they came.
 
         `cuts` are the ranges of the passage that must not leave: a segment touched by one leaves
@@ -55,7 +55,7 @@ class Window(Protocol):
         """
         ...
 
-    def stops(self, ask: Ask, cut: Span) -> bool:
+    def stops(self, ask: Ask, cut: Span, /) -> bool:
         """Whether a range of the passage touches the text that `ask` decides on."""
         ...
 
@@ -128,7 +128,7 @@ class SentenceWindow:
 
     def _take(self, segments: Sequence[str]) -> list[Ask]:
         if self._overfull:
-            raise HeldTooLong(f"more than {self._max_held} characters wait for visible text")
+            raise HeldTooLongError(f"more than {self._max_held} characters wait for visible text")
         asks: list[Ask] = []
         for text in segments:
             self._segments.append(text)
@@ -191,7 +191,7 @@ class WholeWindow:
         self.received += len(delta)
         self.most_held = max(self.most_held, self.received)
         if self.received > self._max_held:
-            raise HeldTooLong(f"more than {self._max_held} characters in one piece")
+            raise HeldTooLongError(f"more than {self._max_held} characters in one piece")
         self._parts.append(delta)
         return []
 
@@ -205,7 +205,7 @@ class WholeWindow:
             for reading in readings
         ]
 
-    def settle(self, ask: Ask, cuts: Sequence[Span], *, marker: str) -> str:
+    def settle(self, _: Ask, cuts: Sequence[Span], *, marker: str) -> str:
         """Return the whole text with the last ask, or the marker if any range must not leave."""
         self._cut = self._cut or bool(cuts)
         self._asks_left -= 1
@@ -214,7 +214,7 @@ class WholeWindow:
         self.released = 0 if self._cut else self.received
         return marker if self._cut else "".join(self._parts)
 
-    def stops(self, ask: Ask, cut: Span) -> bool:
+    def stops(self, _: Ask, __: Span) -> bool:
         """Any range touches all of it."""
         return True
 

@@ -99,7 +99,9 @@ class Scripted(httpx.AsyncBaseTransport):
         finally:
             self.open -= 1
 
-    def _event(self, choice: int, piece: str | Body | bytes | Exception, *, reason: str | None = None) -> bytes:
+    def _event(
+        self, choice: int, piece: str | Body | bytes | Exception, *, reason: str | None = None
+    ) -> bytes:
         if isinstance(piece, Exception):
             raise piece
         if isinstance(piece, bytes):

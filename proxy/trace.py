@@ -162,7 +162,7 @@ class Trace:
 
 
 def frames(error: BaseException) -> str:
-    """Where an error was raised, innermost last: places only, since its message may quote a text."""
+    """Where an error was raised, innermost last; its message stays out, it may quote a text."""
     stack = traceback.extract_tb(error.__traceback__)[-6:]
     places = " > ".join(f"{frame.name}:{frame.lineno}" for frame in stack)
     return f"{type(error).__name__} at {places}"

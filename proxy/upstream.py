@@ -4,10 +4,12 @@ Knows no policy and no wire format. Destinations come from configuration alone.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
+import aiohttp
 import httpx
 
 from proxy.body import BodyError, dumps, parse
@@ -52,10 +54,9 @@ class Upstream:
     async def complete(self, path: str, body: Body) -> Body:
         """Send a request and return its JSON answer. Raises UpstreamError."""
         async with self._sent("POST", path, body) as response:
-            raw = b"".join([chunk async for chunk in self._bytes(response)])
-        return self._parsed(raw)
+            return self._parsed(await self._all(response))
 
-    async def stream(self, path: str, body: Body) -> AsyncIterator[Body]:
+    async def stream(self, path: str, body: Body) -> AsyncGenerator[Body, None]:
         """Send a request and yield the JSON of each event until `[DONE]`.
 
         Raises UpstreamError, also where the answer ends without `[DONE]`.
@@ -65,21 +66,25 @@ class Upstream:
             if not response.headers.get("content-type", "").startswith("text/event-stream"):
                 raise UpstreamError("the upstream did not answer with a stream", status=502)
             try:
-                async for chunk in self._bytes(response):
-                    for event in decoder.feed(chunk):
-                        if event.data == "[DONE]":
-                            return
-                        yield self._event(event.data)
-                decoder.finish()
+                async with aclosing(self._bytes(response)) as chunks:
+                    async for chunk in chunks:
+                        for event in decoder.feed(chunk):
+                            if event.data == "[DONE]":
+                                return
+                            yield self._event(event.data)
+                # Some servers leave out the empty line behind their last event.
+                if any(event.data == "[DONE]" for event in decoder.finish()):
+                    return
             except StreamError as error:
-                raise UpstreamError(f"the upstream's stream is broken: {error}", status=502) from None
+                raise UpstreamError(
+                    f"the upstream's stream is broken: {error}", status=502
+                ) from None
         raise UpstreamError("the upstream's stream broke off", status=502)
 
     async def listed(self) -> list[Body]:
         """The models that the upstream itself lists. Raises UpstreamError."""
         async with self._sent("GET", "/models", None) as response:
-            raw = b"".join([chunk async for chunk in self._bytes(response)])
-        data = self._parsed(raw).get("data")
+            data = self._parsed(await self._all(response)).get("data")
         return [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
 
     @asynccontextmanager
@@ -105,21 +110,28 @@ class Upstream:
                 if response.status_code != 200:
                     raise _refused(response)
                 yield response
-        except (TimeoutError, httpx.TimeoutException):
+        except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
             raise UpstreamError("the upstream took too long", status=504) from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, aiohttp.ClientError) as error:  # not all are mapped
             kind = type(error).__name__
             raise UpstreamError(f"the upstream could not be reached ({kind})", status=502) from None
 
-    async def _bytes(self, response: httpx.Response) -> AsyncIterator[bytes]:
+    async def _all(self, response: httpx.Response) -> bytes:
+        async with aclosing(self._bytes(response)) as chunks:
+            return b"".join([chunk async for chunk in chunks])
+
+    async def _bytes(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
         if response.headers.get("content-encoding", "identity") != "identity":
             raise UpstreamError("the upstream's answer is compressed unasked", status=502)
         received = 0
-        async for chunk in response.aiter_raw():
-            received += len(chunk)
-            if received > self.limits.answer_bytes:
-                raise UpstreamError("the upstream's answer is too large", status=502)
-            yield chunk
+        # httpx's own annotation hides that this is a generator, which must be closed in order.
+        raw = cast("AsyncGenerator[bytes, None]", response.aiter_raw())
+        async with aclosing(raw) as chunks:
+            async for chunk in chunks:
+                received += len(chunk)
+                if received > self.limits.answer_bytes:
+                    raise UpstreamError("the upstream's answer is too large", status=502)
+                yield chunk
 
     def _event(self, data: str) -> Body:
         event = self._parsed(data.encode())

@@ -61,7 +61,7 @@ async def serving(
                 )
             )
             running = asyncio.ensure_future(server.serve(sockets=[listener]))
-            while not server.started:
+            while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
                 await asyncio.sleep(0.01)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
             server.should_exit = True
@@ -128,15 +128,16 @@ async def test_the_sdk_gets_tool_calls_and_structured_output(tmp_path: Path) -> 
         )
         assert parsed.choices[0].message.parsed == City(name="Paris")
 
-    async with serving(tmp_path, Scripted(['{"name": "Ottoline Vask"}'])) as url, sdk(url) as client:
+    async with (
+        serving(tmp_path, Scripted(['{"name": "Ottoline Vask"}'])) as url,
+        sdk(url) as client,
+    ):
         refused = await client.chat.completions.create(
             model="m", messages=MESSAGES, response_format={"type": "json_object"}
         )
         assert json.loads(refused.choices[0].message.content or "")
         with pytest.raises(openai.ContentFilterFinishReasonError):
-            await client.chat.completions.parse(
-                model="m", messages=MESSAGES, response_format=City
-            )
+            await client.chat.completions.parse(model="m", messages=MESSAGES, response_format=City)
 
 
 async def test_the_sdk_understands_our_errors(tmp_path: Path) -> None:

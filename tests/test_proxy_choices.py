@@ -77,8 +77,9 @@ async def test_a_flag_lets_everything_pass_and_is_noted() -> None:
 
 
 async def test_one_choice_refused_leaves_the_others_alone() -> None:
-    pieces = [Delta(Channel(0), "Hogwarts."), Delta(Channel(1), "Fine."), Finished(0, "stop")]
-    texts, reasons = await told(choices(), [*pieces, Finished(1, "stop")])
+    pieces: list[Piece] = [Delta(Channel(0), "Hogwarts."), Delta(Channel(1), "Fine.")]
+    ends = [Finished(0, "stop"), Finished(1, "stop")]
+    texts, reasons = await told(choices(), [*pieces, *ends])
     assert texts == {"0.content": "I don't know.", "1.content": "Fine."}
     assert reasons == {0: "content_filter", 1: "stop"}
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers import HashEncoder, Passage, Verdict
+from classifiers import HashEncoder
 from policies import PolicySet, compile_policies, load_folder
 from proxy.audit import Audit
 from proxy.chain import verify
@@ -204,8 +204,20 @@ LEAKY = [
     {"reasoning_content": f"They mean {SECRET}."},
     {"reasoning": f"They mean {SECRET}."},
     {"refusal": f"I may not speak of {SECRET}."},
-    {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a": "Ottoline V\\u0061sk"}'}}]},
-    {"tool_calls": [{"index": 0, "id": SECRET, "function": {"name": "Ottoline_Vask", "arguments": "{}"}}]},
+    {
+        "tool_calls": [
+            {
+                "index": 0,
+                "id": "c",
+                "function": {"name": "f", "arguments": '{"a": "Ottoline V\\u0061sk"}'},
+            }
+        ]
+    },
+    {
+        "tool_calls": [
+            {"index": 0, "id": SECRET, "function": {"name": "Ottoline_Vask", "arguments": "{}"}}
+        ]
+    },
     {"tool_calls": [{"index": 0, "custom": {"name": "f", "input": SECRET}}]},
     {"function_call": {"name": "f", "arguments": f'["{SECRET}"]'}},
     {"content": "T3R0b2xpbmUgVmFzayBwYWludHM="},
@@ -233,7 +245,12 @@ async def test_no_channel_speaks_unscreened(tmp_path: Path, delta: Body, stream:
 async def test_fields_that_are_not_modelled_do_not_pass(tmp_path: Path, stream: bool) -> None:
     script = Scripted(
         [{"content": "Fine.", "reasoning_details": [{"text": SECRET}], "annotations": [SECRET]}],
-        extra={"id": f"{SECRET} lives", "note": SECRET, "prompt_logprobs": [SECRET], "usage": {SECRET: 1}},
+        extra={
+            "id": f"{SECRET} lives",
+            "note": SECRET,
+            "prompt_logprobs": [SECRET],
+            "usage": {SECRET: 1},
+        },
     )
     async with world(tmp_path, script) as w:
         told = await w.ask(stream=stream)
@@ -246,7 +263,7 @@ async def test_fields_that_are_not_modelled_do_not_pass(tmp_path: Path, stream: 
     [("logprobs", True), ("top_logprobs", 2), ("echo", True), ("stop", ["x"]), ("store", True)],
 )
 async def test_side_channels_are_closed_unless_the_policy_names_them(
-    tmp_path: Path, field: str, value: object
+    tmp_path: Path, field: str, value: Any
 ) -> None:
     script = Scripted(["Fine."])
     async with world(tmp_path, script) as w:
@@ -428,7 +445,11 @@ async def test_a_broken_stream_ends_cleanly_with_nothing_unscreened(
     limits = Limits(event_bytes=4096, idle_s=0.35, answer_s=0.4)
     policy = POLICY + "release: {max_segment: 400}\n"
     if early:
-        script = Scripted(*(c[1:] if how != "breaks off" else [] for c in script._choices), done=script._done, pause_s=script._pause_s * 2)
+        script = Scripted(
+            *(c[1:] if how != "breaks off" else [] for c in script._choices),
+            done=script._done,
+            pause_s=script._pause_s * 2,
+        )
     async with world(tmp_path, script, limits=limits, policy=policy) as w:
         told = await w.ask(stream=True)
         record = w.records()[0]
@@ -489,7 +510,9 @@ STAGES: dict[str, Callable[[World], tuple[Any, str]]] = {
 }
 
 
-@pytest.mark.parametrize("failure", [raising, late, cancelling], ids=["raises", "late", "cancelled"])
+@pytest.mark.parametrize(
+    "failure", [raising, late, cancelling], ids=["raises", "late", "cancelled"]
+)
 @pytest.mark.parametrize(
     ("stage", "stream"),
     [
@@ -513,14 +536,17 @@ async def test_every_stage_that_fails_ends_in_a_refusal_and_a_record(
         original = getattr(target, name)
         replacement = failure(original)
         if stage == "audit":
-            calls = iter([replacement])
-            replacement = lambda *a, **k: next(calls, original)(*a, **k)  # noqa: E731
+            calls = iter([failure(original)])
+
+            def replacement(*a: Any, **k: Any) -> Any:
+                return next(calls, original)(*a, **k)
+
         with monkeypatch.context() as patch:
             patch.setattr(target, name, replacement)
             told = await asyncio.wait_for(w.ask("The lamp painter?", stream=stream), timeout=10)
         record = w.records()[-1]
     assert told.reason() == "content_filter" or told.error
-    assert told.error is None or stage in ("audit", "upstream, whole") and stream
+    assert told.error is None or (stage in ("audit", "upstream, whole") and stream)
     assert record["error"]
     assert record["outcome"] == "failed"
     assert SECRET not in caplog.text
@@ -536,10 +562,7 @@ async def test_a_screen_that_fails_passes_only_where_every_policy_says_so(tmp_pa
     assert record["failed_open"] > 0
 
 
-@STREAMED
-async def test_a_client_that_leaves_stops_the_upstream_and_is_recorded(
-    tmp_path: Path, stream: bool
-) -> None:
+async def test_a_client_that_leaves_stops_the_upstream_and_is_recorded(tmp_path: Path) -> None:
     script = Scripted([f"Part {n}. " for n in range(100)], pause_s=0.02)
     async with world(tmp_path, script) as w:
         asking = asyncio.ensure_future(w.ask(stream=True))
@@ -552,7 +575,9 @@ async def test_a_client_that_leaves_stops_the_upstream_and_is_recorded(
     assert script.open == 0
 
 
-pieces = st.lists(st.sampled_from(["Otto", "line", " ", "Vask", ". ", "It", "\n", "rains", "!", "é"]), max_size=30)
+pieces = st.lists(
+    st.sampled_from(["Otto", "line", " ", "Vask", ". ", "It", "\n", "rains", "!", "é"]), max_size=30
+)
 
 
 @given(
@@ -584,7 +609,7 @@ def test_any_chunking_and_any_n_release_the_same_text(
             assert many.reason(n) == one.reason(n)
             assert "Vask" not in one.text(n) or SECRET not in text
             if SECRET not in text.replace("\n", " "):
-                assert one.text(n) == text or "content_filter" == one.reason(n)
+                assert one.text(n) == text or one.reason(n) == "content_filter"
 
     asyncio.run(run())
 

@@ -2,13 +2,14 @@
 
 import string
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers import Span
-from proxy.release import Ask, HeldTooLong, SentenceWindow, WholeWindow, Window
+from proxy.release import Ask, HeldTooLongError, SentenceWindow, WholeWindow, Window
 
 SECRET = "Hogwarts"
 texts = st.text(alphabet=string.ascii_letters + " .!?\n。é\u200b", max_size=300)
@@ -35,11 +36,13 @@ def settle(window: Window, asks: Sequence[Ask], secret: str) -> str:
 
 def cut(text: str, points: Sequence[int]) -> list[str]:
     edges = [0, *sorted({p % (len(text) + 1) for p in points}), len(text)]
-    return [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(edges)]
 
 
 def test_a_phrase_split_over_two_deltas_is_cut() -> None:
-    released = run(SentenceWindow(longest=8), ["The boy ", "from Hog", "warts ran. He", " was fine."])
+    released = run(
+        SentenceWindow(longest=8), ["The boy ", "from Hog", "warts ran. He", " was fine."]
+    )
     assert SECRET not in released
     assert released.endswith("He was fine.")
 
@@ -48,7 +51,9 @@ def test_nothing_leaves_before_the_sentence_after_it_is_known() -> None:
     window = SentenceWindow(longest=0)
     assert window.feed("One is here. Two is ") == []
     asks = window.feed("here. T")
-    assert [ask.passage.text[ask.own.start : ask.own.end].strip() for ask in asks] == ["One is here."]
+    assert [ask.passage.text[ask.own.start : ask.own.end].strip() for ask in asks] == [
+        "One is here."
+    ]
 
 
 def test_a_name_over_several_short_lines_is_cut_from_its_first_character() -> None:
@@ -87,13 +92,17 @@ def test_every_character_is_asked_about_once_and_in_order(text: str, points: lis
 def test_invisible_padding_ends_in_a_refusal_and_not_in_a_release(size: int) -> None:
     text = "Fine. " + "\u200b" * 4000 + SECRET
     window = SentenceWindow(longest=8, max_held=2000)
-    released = ""
-    with pytest.raises(HeldTooLong):
-        for start in range(0, len(text), size):
-            released += settle(window, window.feed(text[start : start + size]), SECRET)
-        released += settle(window, window.finish(), SECRET)
+    released: list[str] = []
+
+    def feed() -> None:
+        pieces = [text[start : start + size] for start in range(0, len(text), size)]
+        released.extend(settle(window, window.feed(piece), SECRET) for piece in pieces)
+        released.append(settle(window, window.finish(), SECRET))
         window.feed("")
-    assert released in ("", "Fine. ", "Fine.")
+
+    with pytest.raises(HeldTooLongError):
+        feed()
+    assert "".join(released) == ""
 
 
 def test_a_run_of_cut_sentences_leaves_one_marker() -> None:
@@ -120,10 +129,12 @@ def test_escapes_and_keys_of_json_are_read(text: str) -> None:
 
 def test_a_name_split_over_two_fields_is_seen() -> None:
     window = WholeWindow()
-    assert run(window, ['{"first": "Harry", "last": ["Potter"]}'], secret="Harry last Potter") == "[…]"
+    assert (
+        run(window, ['{"first": "Harry", "last": ["Potter"]}'], secret="Harry last Potter") == "[…]"
+    )
 
 
 def test_a_whole_window_has_a_bound() -> None:
     window = WholeWindow(max_held=10)
-    with pytest.raises(HeldTooLong):
+    with pytest.raises(HeldTooLongError):
         window.feed("x" * 11)

@@ -96,9 +96,7 @@ def instruct(body: Body, instruction: str, placement: Placement) -> Body:
     return {**body, "messages": messages}
 
 
-def error(
-    message: str, *, status: int, param: str | None = None, code: str | None = None
-) -> Body:
+def error(message: str, *, status: int, param: str | None = None, code: str | None = None) -> Body:
     """An error object as the OpenAI API shapes it."""
     other = "api_error" if status >= 500 else "invalid_request_error"
     kind = ERROR_TYPES.get(status, other)
@@ -172,8 +170,7 @@ class ChatAnswer:
                 }
                 for index in sorted(reasons)
             ],
-            "usage": self._usage
-            or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+            "usage": self._usage or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
         }
 
     def _read_head(self, body: Body) -> None:
@@ -260,9 +257,7 @@ class ChatAnswer:
             # The name comes first and introduces the call, as the API streams it.
             head = tool if channel.part == "name" else {}
             return {
-                "tool_calls": [
-                    {"index": channel.index, **head, tool["type"]: {channel.part: text}}
-                ]
+                "tool_calls": [{"index": channel.index, **head, tool["type"]: {channel.part: text}}]
             }
         if channel.kind == "function":
             return {"function_call": {channel.part: text}}

@@ -1,0 +1,186 @@
+"""Disguises that texts hide in, and what each piece of one says undone. Knows no offsets beyond it.
+
+A decoder that is too eager costs a little time; one that is too shy lets a name through.
+"""
+
+import base64
+import binascii
+import html
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from classifiers.confusables import CAPITALS
+
+LEAST_READABLE = 8  # characters that a piece must hide for an encoder to be asked about it
+LEAST_UNALIGNED = 24  # characters of base64 that may be the middle of a longer text
+
+_LEET = str.maketrans("0134578@$!|+9€", "oieastbasiltge")
+# Digits between letters: "H0gwarts" and not "1990s", "mp3" or "5th".
+_DIGITS_INSIDE = re.compile(r"[^\W\d_][\d@$!|+€]+[^\W\d_]")
+_LETTER = re.compile(r"[^\W\d_]")
+_LATIN = re.compile(r"[A-Za-z]")
+_HEX = "0123456789abcdefABCDEF"
+_CAPITALS = str.maketrans(CAPITALS)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`text` is what the range from `start` to `end` says undone.
+
+    `readable` is false where it is too short or too common to be worth an encoder's time.
+    """
+
+    start: int
+    end: int
+    text: str = field(repr=False)
+    readable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """One disguise: where it shows in a text, and how it is undone (None: it was none)."""
+
+    name: str
+    pattern: re.Pattern[str]
+    decode: Callable[[str], str | None]
+    readable: Callable[[str, str], bool]  # of the disguise and of what it says
+    innermost: bool = False  # nothing else hides beneath it
+
+    def find(self, text: str) -> Iterator[Piece]:
+        """Every piece of a text that is in this disguise, in order."""
+        for match in self.pattern.finditer(text):
+            token = match[0]
+            said = self.decode(token)
+            if said and said != token:
+                yield Piece(*match.span(), said, self.readable(token, said))
+
+
+def _always(_token: str, _said: str) -> bool:
+    return True
+
+
+def _long(_token: str, said: str) -> bool:
+    return len(said) >= LEAST_READABLE
+
+
+def _mixed(token: str, _said: str) -> bool:
+    return len(token) > 3 and _DIGITS_INSIDE.search(token) is not None
+
+
+def _text(raw: bytes) -> str | None:
+    """Bytes as text, if it is text."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return None
+    shown = all(char.isprintable() or char.isspace() for char in text)
+    letters = sum(char.isalpha() for char in text)
+    return text if shown and letters * 2 >= len(text) else None
+
+
+def _from_base64(token: str) -> str | None:
+    core = token.rstrip("=").replace("-", "+").replace("_", "/")
+    whole = _base64(core)
+    if whole or len(core) < LEAST_UNALIGNED:
+        return whole
+    # A long token may have been cut anywhere: one of four alignments is its own.
+    parts = (core[skip : skip + (len(core) - skip) // 4 * 4] for skip in range(4))
+    return next(filter(None, map(_base64, parts)), None)
+
+
+def _base64(core: str) -> str | None:
+    try:
+        return _text(base64.b64decode(core + "=" * (-len(core) % 4), validate=True))
+    except binascii.Error:
+        return None
+
+
+def _from_hex(token: str) -> str | None:
+    digits = "".join(char for char in re.sub(r"\\x|0x", "", token) if char in _HEX)
+    return _text(bytes.fromhex(digits[: len(digits) // 2 * 2]))
+
+
+def _from_binary(token: str) -> str | None:
+    return _from_codes([int(bits, 2) for bits in re.findall(r"[01]{7,8}", token)])
+
+
+def _from_decimal(token: str) -> str | None:
+    return _from_codes([int(number) for number in re.findall(r"[0-9]+", token)])
+
+
+def _from_codes(codes: list[int]) -> str | None:
+    return "".join(map(chr, codes)) if all(31 < code < 127 for code in codes) else None
+
+
+def _from_escape(token: str) -> str | None:
+    code = int("".join(char for char in token[2:] if char in _HEX), 16)
+    return chr(code) if code < 0x110000 else None
+
+
+def _from_percent(token: str) -> str | None:
+    return unquote(token, errors="ignore")
+
+
+def _from_spaced(token: str) -> str | None:
+    """Letters that stand alone, joined; a wider gap than the narrowest is one between words."""
+    letters = re.findall(r"[^\W_]", token)
+    gaps = [gap for gap in re.split(r"[^\W_]", token) if gap]
+    narrow = min(map(len, gaps))
+    if sum(map(str.isalpha, letters)) < 3:
+        return None
+    between = ["" if len(gap) == narrow else " " for gap in gaps]
+    return "".join(map("".join, zip(letters, [*between, ""], strict=True)))
+
+
+def _from_leet(one: str) -> Callable[[str], str | None]:
+    """Letters for digits; a 1, a | and a ! may each be an i or an l."""
+    table = _LEET | {ord(char): one for char in "1|!"}
+
+    def decode(token: str) -> str | None:
+        return token.translate(table) if _LETTER.search(token) else None
+
+    return decode
+
+
+def _from_capitals(token: str) -> str | None:
+    return token.translate(_CAPITALS) if _LATIN.search(token) else None
+
+
+def _decoder(
+    name: str,
+    pattern: str,
+    decode: Callable[[str], str | None],
+    readable: Callable[[str, str], bool] = _always,
+    *,
+    innermost: bool = False,
+) -> Decoder:
+    return Decoder(name, re.compile(pattern), decode, readable, innermost)
+
+
+# Words are looked for from their beginning only, or a long one would be read once a character. An
+# exclamation mark ends more words than it hides letters.
+_LEET_WORD = (
+    r"(?<![\w@$!|+€])(?=[\w@$!|+€]*[\d@$|+€]|[\w@$|+€]*![!]*[\w@$|+€])[\w@$!|+€]{2,}(?<!!)"
+)
+_GAP = r"[ \t.\-_*/|~·]{1,4}"
+
+DECODERS: tuple[Decoder, ...] = (
+    _decoder("base64", r"[A-Za-z0-9+/_-]{6,}={0,2}", _from_base64, _long),
+    _decoder("hex", r"(?:(?:\\x|0x)?[0-9a-fA-F]{2}[\s:,-]?){3,}", _from_hex, _long),
+    _decoder("binary", r"(?:[01]{7,8}[\s,]?){3,}", _from_binary, _long),
+    _decoder("decimal", r"(?:[0-9]{2,3}[\s,]{1,3}){3,}[0-9]{2,3}", _from_decimal, _long),
+    _decoder("percent", r"(?:%[0-9a-fA-F]{2})+", _from_percent),
+    _decoder("entities", r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,12});", html.unescape),
+    _decoder("escapes", r"\\u\{?[0-9a-fA-F]{4,6}\}?|\\x[0-9a-fA-F]{2}", _from_escape),
+    _decoder(
+        "spaced",
+        rf"(?<![^\W_])[^\W_](?:{_GAP}[^\W_](?![^\W_])){{2,}}",
+        _from_spaced,
+        lambda _token, said: len(said) > 4,
+    ),
+    _decoder("capitals", rf"(?<!\w)\w*[{''.join(CAPITALS)}]\w*", _from_capitals, innermost=True),
+    _decoder("leet", _LEET_WORD, _from_leet("i"), _mixed, innermost=True),
+    _decoder("leet-l", _LEET_WORD, _from_leet("l"), lambda _token, _said: False, innermost=True),
+)

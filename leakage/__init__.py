@@ -1,0 +1,1 @@
+"""How much still comes out: probes over HTTP, scores, intervals. Imports nothing of ours."""

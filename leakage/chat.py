@@ -1,0 +1,165 @@
+"""One chat completion as bytes, sans-io: every word that a model said in it. Knows no HTTP.
+
+OpenAI's format (https://platform.openai.com/docs/api-reference/chat) and, for streams, server-sent
+events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+"""
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import Any
+
+Path = tuple[str, ...]
+
+DONE = "[DONE]"
+
+# Fields of a choice that hold words of the protocol and none of the model.
+_SILENT = frozenset(
+    {
+        "content_filter_results",
+        "finish_reason",
+        "id",
+        "index",
+        "object",
+        "role",
+        "stop_reason",
+        "type",
+    }
+)
+_DEEPEST = 32
+
+
+class ReplyError(ValueError):
+    """An answer that cannot be taken at its word. Says how it is broken, quotes nothing of it."""
+
+
+class Events:
+    """Server-sent events: bytes in, the data of each event out, however the bytes were cut."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+        self._rest = ""
+        self._data: list[str] = []
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """Take more bytes; return the data of the events that they complete."""
+        self._rest += self._decoder.decode(chunk)
+        # A CR at the end may be the first half of a CRLF.
+        held = "\r" if self._rest.endswith("\r") else ""
+        text = self._rest.removesuffix(held).replace("\r\n", "\n").replace("\r", "\n")
+        *lines, rest = text.split("\n")
+        self._rest = rest + held
+        return [event for line in lines if (event := self._read(line)) is not None]
+
+    @property
+    def open(self) -> bool:
+        """Whether the bytes so far end inside an event."""
+        return bool(self._rest.strip() or self._data)
+
+    def _read(self, line: str) -> str | None:
+        if not line:
+            data, self._data = self._data, []
+            return "\n".join(data) if data else None
+        name, _, value = line.partition(":")
+        if name == "data":
+            self._data.append(value.removeprefix(" "))
+        return None
+
+
+class Reply:
+    """What came back so far, whole or event by event.
+
+    `text` is every word the model spoke, on whatever field and for whatever choice: content,
+    reasoning, refusal, names and arguments of tool calls, annotations, log-probabilities.
+    """
+
+    def __init__(self) -> None:
+        self.finish_reason: str | None = None
+        self.tokens_in: int | None = None
+        self.tokens_out: int | None = None
+        self.filtered = False
+        self._said: dict[Path, list[str]] = {}
+
+    @property
+    def text(self) -> str:
+        """Everything said, a line or more for each field."""
+        return "\n".join("".join(parts) for parts in self._said.values())
+
+    @property
+    def spoke(self) -> bool:
+        """Whether anything was said."""
+        return any(part for parts in self._said.values() for part in parts)
+
+    def take(self, data: str | bytes) -> None:
+        """Add one event of a stream, or a whole answer. Raises ReplyError."""
+        body = parse(data)
+        if "error" in body and body["error"] is not None:
+            if not is_filtered(body):
+                raise ReplyError("an error in place of an answer")
+            self.filtered = True
+            self.finish_reason = "content_filter"
+            return
+        choices = body.get("choices")
+        if not isinstance(choices, list):
+            raise ReplyError("an answer without choices")
+        for choice in choices:
+            self._choose(choice)
+        self._count(body.get("usage"))
+
+    def _choose(self, choice: object) -> None:
+        if not isinstance(choice, dict):
+            raise ReplyError("a choice that is no object")
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str):
+            self.finish_reason = reason
+        for path, text in _spoken(choice, (str(choice.get("index", 0)),)):
+            self._said.setdefault(path, []).append(text)
+
+    def _count(self, usage: object) -> None:
+        if isinstance(usage, dict):
+            self.tokens_in = _number(usage.get("prompt_tokens"), self.tokens_in)
+            self.tokens_out = _number(usage.get("completion_tokens"), self.tokens_out)
+
+
+def parse(data: str | bytes) -> dict[str, Any]:
+    """Read a JSON object. Raises ReplyError."""
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        raise ReplyError("something that is no JSON") from None
+    if not isinstance(body, dict):
+        raise ReplyError("JSON that is no object")
+    return body
+
+
+def is_filtered(body: dict[str, Any]) -> bool:
+    """Whether an error is a guardrail's way to say no: an answer, and no failure.
+
+    Azure OpenAI writes the code `content_filter`, OpenAI `content_policy_violation`.
+    """
+    error = body.get("error")
+    if not isinstance(error, dict):
+        return False
+    named = f"{error.get('code')} {error.get('type')}"
+    return "content_filter" in named or "content_policy" in named
+
+
+def _spoken(value: object, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every text under a choice with the field it stands on; pieces of one field share a path."""
+    if len(path) > _DEEPEST:
+        raise ReplyError("an answer nested too deeply to be read")
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key not in _SILENT:
+                yield from _spoken(item, (*path, key))
+    elif isinstance(value, list):
+        for item in value:
+            # Deltas of tool calls say which call they continue; other lists only grow.
+            at = item.get("index", "*") if isinstance(item, dict) else "*"
+            yield from _spoken(item, (*path, str(at)))
+
+
+def _number(value: object, otherwise: int | None) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise

@@ -1,0 +1,223 @@
+"""`lethe leakage`: from arguments to a table. Measures and counts nothing itself."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from leakage import direct_engine, probes, records, report
+from leakage.arms import Arm, ArmError
+from leakage.arms import parse as parse_arm
+from leakage.attacks import ATTACKS, expand, named
+from leakage.direct_engine import Plan
+from leakage.probes import Probe
+from leakage.records import Record
+from leakage.summary import examples, summarise
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the commands of `lethe leakage`."""
+    commands = parser.add_subparsers(title="commands", dest="leakage_command", required=True)
+    summary = "put probes to one or more chat APIs and count what comes out"
+    _register_probe(commands.add_parser("probe", help=summary, description=summary))
+    summary = "the table of records that were written earlier"
+    _register_report(commands.add_parser("report", help=summary, description=summary))
+
+
+def _register_probe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--probes", metavar="FILE", type=Path, required=True, help="JSONL")
+    parser.add_argument(
+        "--arm",
+        metavar="NAME=BASE_URL[,MODEL]",
+        action="append",
+        required=True,
+        help="whom to ask, once or more; the first is the one to compare with",
+    )
+    parser.add_argument(
+        "--key-env",
+        metavar="NAME=VARIABLE",
+        action="append",
+        default=[],
+        help="the environment variable that holds an arm's key",
+    )
+    parser.add_argument(
+        "--attacks",
+        metavar="LIST",
+        default="all",
+        help=f"all (default), none, or some of: {', '.join(ATTACKS)}",
+    )
+    parser.add_argument(
+        "--attacks-per-probe",
+        metavar="N",
+        type=int,
+        help="so many for each direct probe, in turn (default: every one)",
+    )
+    parser.add_argument(
+        "--draws", metavar="N", type=int, default=1, help="of each probe (default 1)"
+    )
+    parser.add_argument(
+        "--stream",
+        choices=["alternate", "always", "never"],
+        default="alternate",
+        help="how to ask; `alternate` (default) asks for a stream every other time",
+    )
+    parser.add_argument(
+        "--concurrency", metavar="N", type=int, default=4, help="requests in flight (default 4)"
+    )
+    parser.add_argument(
+        "--timeout", metavar="S", type=float, default=60.0, help="for one answer (default 60)"
+    )
+    parser.add_argument("--temperature", metavar="T", type=float, help="sent along if given")
+    parser.add_argument("--max-tokens", metavar="N", type=int, help="sent along if given")
+    parser.add_argument("--records", metavar="FILE", type=Path, help="append every draw, JSONL")
+    parser.add_argument(
+        "--keep-answers",
+        action="store_true",
+        help="write the answers themselves into the records; they hold what must not come out",
+    )
+    parser.add_argument(
+        "--examples", metavar="N", type=int, default=0, help="answers side by side (default 0)"
+    )
+    _register_output(parser)
+    parser.set_defaults(run=probe)
+
+
+def _register_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("records", metavar="FILE", type=Path, nargs="+", help="JSONL of records")
+    parser.add_argument("--reference", metavar="NAME", required=True, help="arm to compare with")
+    _register_output(parser)
+    parser.set_defaults(run=show)
+
+
+def _register_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the report as JSON")
+    parser.add_argument("--markdown", metavar="FILE", type=Path, help="write it as Markdown")
+
+
+def probe(arguments: argparse.Namespace) -> int:
+    """Ask, and print the table. Returns 2 for what must be mended, 1 if an arm said nothing."""
+    started = datetime.now(UTC)
+    try:
+        arms = _arms(arguments.arm, arguments.key_env)
+        asked = expand(
+            probes.read(arguments.probes),
+            list(named(arguments.attacks)),
+            per_probe=arguments.attacks_per_probe,
+        )
+        plan = _plan(arguments)
+        made = _measure(arms, asked, plan=plan, arguments=arguments)
+        provenance = _provenance(arms, asked, plan=plan, started=started)
+        status = _output(made, arguments, reference=arms[0].name, provenance=provenance)
+    except (ValueError, OSError) as error:
+        print(f"lethe leakage probe: {error}", file=sys.stderr)
+        return 2
+    shown = examples(made, asked, limit=arguments.examples)
+    report.render_examples(shown, console=Console())
+    return status
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print the table of records. Returns 2 for what must be mended, 1 if an arm said nothing."""
+    try:
+        made = [record for file in arguments.records for record in records.read(file)]
+        return _output(made, arguments, reference=arguments.reference, provenance={})
+    except (ValueError, OSError) as error:
+        print(f"lethe leakage report: {error}", file=sys.stderr)
+        return 2
+
+
+def _arms(texts: Sequence[str], key_envs: Sequence[str]) -> list[Arm]:
+    keys: dict[str, str] = {}
+    for text in key_envs:
+        name, equals, variable = text.partition("=")
+        if not (equals and variable):
+            raise ArmError("--key-env reads NAME=VARIABLE, as in base=OPENAI_API_KEY")
+        keys[name] = variable
+    arms = [parse_arm(text, key_env=keys.pop(text.partition("=")[0], None)) for text in texts]
+    if keys:
+        raise ArmError(f"--key-env: no arm is named {', '.join(keys)}; give one with --arm")
+    return arms
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    sampling = {"temperature": arguments.temperature, "max_tokens": arguments.max_tokens}
+    return Plan(
+        draws=arguments.draws,
+        stream=arguments.stream,
+        concurrency=arguments.concurrency,
+        timeout_s=arguments.timeout,
+        parameters={name: value for name, value in sampling.items() if value is not None},
+        keep_answers=arguments.keep_answers or arguments.examples > 0,
+    )
+
+
+def _measure(
+    arms: Sequence[Arm], asked: Sequence[Probe], *, plan: Plan, arguments: argparse.Namespace
+) -> list[Record]:
+    """Run under a progress bar; draws are in the file when they are made, not at the end."""
+    with ExitStack() as stack:
+        progress = stack.enter_context(bar())
+        task = progress.add_task("probing", total=direct_engine.total(arms, asked, plan=plan))
+        file = arguments.records
+        writer = stack.enter_context(records.Writer(file)) if file else None
+
+        def made(record: Record) -> None:
+            progress.advance(task)
+            if writer:
+                kept = record if arguments.keep_answers else replace(record, answer=None)
+                writer.write(kept)
+
+        return asyncio.run(direct_engine.run(arms, asked, plan=plan, progress=made))
+
+
+def bar() -> Progress:
+    """A progress bar on standard error, so that standard output holds the report alone."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _provenance(
+    arms: Sequence[Arm], asked: Sequence[Probe], *, plan: Plan, started: datetime
+) -> dict[str, Any]:
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
+        "probes": len(asked),
+        "probes_sha256": probes.digest(asked),
+        "plan": asdict(plan),
+        "arms": [{"name": a.name, "base_url": a.base_url, "model": a.model} for a in arms],
+    }
+
+
+def _output(
+    made: Sequence[Record],
+    arguments: argparse.Namespace,
+    *,
+    reference: str | None,
+    provenance: dict[str, Any],
+) -> int:
+    summary = summarise(made, reference=reference)
+    report.render(summary, console=Console(), by_attack=True)
+    if arguments.json:
+        text = json.dumps(report.to_json(summary, provenance=provenance), indent=2)
+        arguments.json.write_text(text + "\n", encoding="utf-8")
+    if arguments.markdown:
+        arguments.markdown.write_text(report.to_markdown(summary), encoding="utf-8")
+    silent = [timing.arm for timing in summary.timings if timing.n == 0]
+    if silent:
+        print(f"lethe leakage: every draw of {', '.join(silent)} failed", file=sys.stderr)
+    return 1 if silent else 0

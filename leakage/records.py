@@ -1,0 +1,170 @@
+"""One line for every draw: what was asked of which arm, and what came of it. Knows no report.
+
+The file is described in docs/leakage.md.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast, get_args
+
+from leakage.probes import ATTACK, Split
+
+VERSION = 1
+
+
+class RecordError(ValueError):
+    """A record file that cannot be read. Names the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One draw. Three-valued fields are None where the question does not arise or is not settled.
+
+    run             the same for all draws of one run
+    at              when it was asked, ISO 8601, UTC
+    scorer          version of the matching
+    draw            counts from 0
+    streamed        whether a stream was asked for
+    answered        whether an accepted answer came back; None where the draw failed before it could
+    leak            the same for what must be forgotten; None for innocent probes
+    blocked         whether an innocent probe went without its answer; None for the others
+    refused         whether the answer declines
+    score           ROUGE-L recall of the best accepted answer, in [0, 1]
+    finish_reason   as the arm gave it
+    status          HTTP status; None where no answer came
+    error           why the draw says nothing beyond what it leaked; None where it is whole
+    attempts        requests sent, retries included
+    latency_s       from the last request to the end of its answer
+    first_token_s   to the first text of a stream
+    tokens_in       as the arm counted them; tokens_out too
+    answer_sha256   of the answer's text
+    answer          the text itself, only where it was asked for
+    """
+
+    run: str
+    at: str
+    scorer: int
+    arm: str
+    probe: str
+    concept: str
+    split: Split
+    kind: str
+    draw: int
+    streamed: bool
+    answered: bool | None
+    leak: bool | None
+    blocked: bool | None
+    refused: bool
+    score: float
+    finish_reason: str | None
+    status: int | None
+    error: str | None
+    attempts: int
+    latency_s: float
+    first_token_s: float | None
+    tokens_in: int | None
+    tokens_out: int | None
+    answer_sha256: str
+    answer: str | None = field(default=None, repr=False)
+
+    @property
+    def attack(self) -> str | None:
+        """The attack that carried the question, if one did."""
+        return self.kind.removeprefix(ATTACK) if self.kind.startswith(ATTACK) else None
+
+    @property
+    def innocent(self) -> bool:
+        """Whether the answer had to come back."""
+        return self.split != "forget"
+
+
+class Writer:
+    """Appends records to a file, each in one piece; one writer a file.
+
+    A last line without its end was cut off by a crash; opening takes it away.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = -1
+
+    def __enter__(self) -> Self:
+        """Open the file, or create it. Raises OSError."""
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        whole = self._path.read_bytes().rfind(b"\n") + 1
+        os.ftruncate(self._file, whole)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def write(self, record: Record) -> None:
+        """Append one record. Raises OSError."""
+        rest = memoryview(f"{_line(record)}\n".encode())
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+
+
+def write(path: Path, records: Iterable[Record]) -> None:
+    """Append records to a file. Raises OSError."""
+    with Writer(path) as writer:
+        for record in records:
+            writer.write(record)
+
+
+def read(path: Path) -> list[Record]:
+    """Read a file of records; a last line that was cut off is left out.
+
+    Raises RecordError with `file:line: what`, OSError.
+    """
+    *lines, _ = path.read_bytes().split(b"\n")
+    return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
+
+
+def _line(record: Record) -> str:
+    row: dict[str, Any] = {"version": VERSION}
+    row |= {f.name: getattr(record, f.name) for f in fields(Record)}
+    if record.answer is None:
+        del row["answer"]
+    return json.dumps(row)
+
+
+def _parse(line: bytes, where: str) -> Record:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise RecordError(
+            f"{where}: is no JSON; the file was changed by hand or is another"
+        ) from None
+    if not isinstance(row, dict) or "version" not in row:
+        raise RecordError(f"{where}: is no leakage record; give a file that `leakage` wrote")
+    if row.pop("version") != VERSION:
+        raise RecordError(f"{where}: is of another version; this program reads version {VERSION}")
+    expected = {f.name for f in fields(Record)}
+    if missing := sorted(expected - {"answer"} - set(row)):
+        raise RecordError(f"{where}: lacks {', '.join(missing)}")
+    if unknown := sorted(set(row) - expected):
+        raise RecordError(f"{where}: has unknown fields ({len(unknown)})")
+    for name, value in row.items():
+        if not isinstance(value, _TYPES[name]):
+            raise RecordError(f"{where}: {name}: has the wrong type")
+    if row["split"] not in get_args(Split):
+        raise RecordError(f"{where}: split: one of {', '.join(get_args(Split))}")
+    return Record(**cast("dict[str, Any]", row))
+
+
+# What may stand in each field: its annotation, which is a type, a union of types or the split.
+_TYPES: dict[str, Any] = {
+    f.name: str if f.name == "split" else (float | int if f.type is float else f.type)
+    for f in fields(Record)
+}

@@ -1,0 +1,200 @@
+"""A summary as a table for the terminal, as Markdown and as JSON. Counts nothing itself."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from leakage.statistics import Middle, Rate
+from leakage.summary import Cell, Example, Summary, Timing
+
+VERSION = 1
+
+_LONGEST_ANSWER = 400  # characters of an example shown
+
+_INTERVALS = (
+    "Intervals: 95 %, Clopper-Pearson; by concept: at the effective sample size, as answers about "
+    "one concept are related. A rate of 0 is never known to be 0."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """A table before it is drawn: rows of as many texts as there are titles."""
+
+    titles: tuple[str, ...]
+    rows: list[list[str]]
+    starts: frozenset[int] = frozenset()
+
+
+def render(summary: Summary, *, console: Console, by_attack: bool = False) -> None:
+    """Print the tables and what must be known to read them."""
+    console.print(_drawn(_rates(summary.cells)))
+    if by_attack and summary.attacks:
+        console.print(_drawn(_rates(summary.attacks), title="one attack at a time"))
+    console.print(_drawn(_times(summary)))
+    for note in notes(summary):
+        console.print(Text(note))
+
+
+def render_examples(shown: Iterable[Example], *, console: Console) -> None:
+    """Print answers next to each other. They hold what must not come out."""
+    for example in shown:
+        table = Table(width=console.width)
+        for arm in example.answers:
+            table.add_column(Text(arm), ratio=1, overflow="fold")
+        table.add_row(*(Text(_cut(answer)) for answer in example.answers.values()))
+        console.print(Text(f"{example.family}: {_cut(example.prompt)}"))
+        console.print(table)
+
+
+def to_markdown(summary: Summary) -> str:
+    """The same tables and notes, for a file or a pull request."""
+    sheets = [_rates(summary.cells), _rates(summary.attacks), _times(summary)]
+    tables = ["\n".join(_markdown(sheet)) for sheet in sheets if sheet.rows]
+    return "\n\n".join([*tables, *notes(summary)]) + "\n"
+
+
+def to_json(summary: Summary, *, provenance: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The summary with shares next to counts, ready for `json.dumps`; see docs/leakage.md."""
+    return {
+        "format": "lethe-leakage-report",
+        "version": VERSION,
+        "provenance": dict(provenance or {}),
+        "reference": summary.reference,
+        "arms": list(summary.arms),
+        "runs": list(summary.runs),
+        "scorers": list(summary.scorers),
+        "draws": summary.draws,
+        "errors": dict(summary.errors),
+        "cells": [_cell(cell) for cell in summary.cells],
+        "attacks": [_cell(cell) for cell in summary.attacks],
+        "comparisons": [
+            {**asdict(comparison), "pairs": {**asdict(comparison.pairs), "n": comparison.pairs.n}}
+            for comparison in summary.comparisons
+        ],
+        "timings": [asdict(timing) for timing in summary.timings],
+    }
+
+
+def notes(summary: Summary) -> list[str]:
+    """What must be known to read the tables: definitions, and everything that was lost."""
+    said = [_INTERVALS]
+    if any(cell.measure == "blocked" for cell in summary.cells):
+        said.append(
+            f"blocked: innocent questions without their answer; of those that {summary.reference} "
+            f"answers, and for {summary.reference} itself of all."
+        )
+    lost = {arm: count for arm, count in summary.errors.items() if count}
+    if lost:
+        counts = ", ".join(f"{arm} {count}" for arm, count in lost.items())
+        said.append(
+            f"{sum(lost.values())} of {summary.draws} draws failed ({counts}). They count only for "
+            "what they leaked before that."
+        )
+    said += [
+        f"{cell.measure}: {cell.family}, {cell.arm}: {cell.worst} if every lost probe had been."
+        for cell in summary.cells
+        if cell.worst.n > cell.rate.n
+    ]
+    if len(summary.scorers) > 1:
+        versions = ", ".join(map(str, summary.scorers))
+        said.append(f"Scored by different versions of the matching ({versions}): not comparable.")
+    return said
+
+
+def _rates(cells: Sequence[Cell]) -> _Sheet:
+    rows: list[list[str]] = []
+    starts = set()
+    last = ""
+    for cell in cells:
+        name = f"{cell.measure}: {cell.family}"
+        if name != last:
+            starts.add(len(rows))
+        rows.append(
+            [
+                name if name != last else "",
+                cell.arm,
+                f"{cell.rate.k} of {cell.rate.n}",
+                _share(cell.rate),
+                _interval(cell.rate),
+                _interval(cell.by_concept) if cell.concepts.n > 1 else "-",
+                f"{cell.concepts.k} of {cell.concepts.n}",
+                str(cell.errors),
+            ]
+        )
+        last = name
+    titles = ("probes", "arm", "k of n", "%", "95 %", "95 % by concept", "concepts", "errors")
+    return _Sheet(titles, rows, frozenset(starts))
+
+
+def _times(summary: Summary) -> _Sheet:
+    titles = ("latency", "n", "median", "p95", "first token", "added (median, 95 %)")
+    rows = [
+        [
+            timing.arm,
+            str(timing.n),
+            _seconds(timing.median_s),
+            _seconds(timing.p95_s),
+            _seconds(timing.first_token_s),
+            _added(timing),
+        ]
+        for timing in summary.timings
+    ]
+    return _Sheet(titles, rows)
+
+
+def _drawn(sheet: _Sheet, *, title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left")
+    for number, heading in enumerate(sheet.titles):
+        is_name = number == 0 or heading == "arm"
+        table.add_column(heading, justify="left" if is_name else "right", overflow="fold")
+    for number, row in enumerate(sheet.rows):
+        if number in sheet.starts and number:
+            table.add_section()
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _markdown(sheet: _Sheet) -> list[str]:
+    lines = [sheet.titles, ["---"] * len(sheet.titles), *sheet.rows]
+    return ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines]
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    rates = ("rate", "by_concept", "concepts", "worst")
+    return {**asdict(cell), **{name: _rate(getattr(cell, name)) for name in rates}}
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    return {**asdict(rate), "share": rate.share}
+
+
+def _share(rate: Rate) -> str:
+    return "-" if rate.share is None else f"{100 * rate.share:.1f}"
+
+
+def _interval(rate: Rate) -> str:
+    return f"{100 * rate.low:.1f} - {100 * rate.high:.1f}" if rate.n else "-"
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return f"{1000 * seconds:.1f} ms" if abs(seconds) < 1 else f"{seconds:.2f} s"
+
+
+def _added(timing: Timing) -> str:
+    added: Middle | None = timing.added
+    if added is None:
+        return "-"
+    if added.low is None or added.high is None:
+        return f"{_seconds(added.median)}, {added.n} pairs are too few for an interval"
+    return f"{_seconds(added.median)} [{_seconds(added.low)}, {_seconds(added.high)}]"
+
+
+def _cut(answer: str) -> str:
+    return answer if len(answer) <= _LONGEST_ANSWER else f"{answer[:_LONGEST_ANSWER]} …"

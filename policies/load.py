@@ -1,0 +1,168 @@
+"""Folders of policy files into loaded policies, or everything that is wrong with them at once.
+
+Knows no screen, no encoder and no network.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from classifiers import fold
+from classifiers.lexical import LEAST
+from policies.border import validate
+from policies.concept import Concept, TextFile
+from policies.document import Document, KeyPath, parse
+from policies.problem import PolicyErrors, Problem
+from policies.schema import Policy
+from policies.texts import TextsError, read_texts
+
+LIBRARY = Path(__file__).parent / "library"
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptTexts:
+    """One concept's exemplars and neighbours, files read and split into sentences."""
+
+    exemplars: tuple[str, ...] = field(repr=False)
+    neighbours: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPolicy:
+    """A policy, where it came from, and its texts: `texts[n]` belongs to `policy.concepts[n]`.
+
+    `digest` is the SHA-256 (hex) of everything that the policy says, the contents of its files
+    included; comments, the order of keys and where a text is kept do not change it.
+    """
+
+    policy: Policy
+    path: Path
+    texts: tuple[ConceptTexts, ...] = field(repr=False)
+    digest: str
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of its concepts in a screen, in order: `policy-id/Concept Name`."""
+        return tuple(f"{self.policy.id}/{concept.name}" for concept in self.policy.concepts)
+
+
+def load_folder(folder: Path) -> list[LoadedPolicy]:
+    """Load every `*.yaml` and `*.yml` file of a folder, in order of their names.
+
+    Raises PolicyErrors with every problem of every file.
+    """
+    return load([folder])
+
+
+def load(sources: Iterable[Path]) -> list[LoadedPolicy]:
+    """Load folders and single files as one set. Raises PolicyErrors likewise."""
+    loaded: list[LoadedPolicy] = []
+    problems: list[Problem] = []
+    first: dict[str, Path] = {}
+    for path in _files(sources, problems):
+        document = parse(path)
+        policy, found = validate(document, Policy)
+        problems += found
+        if policy is None:
+            continue
+        if policy.id in first:
+            message = f"is the id of {first[policy.id]} too; every policy needs its own"
+            problems.append(document.problem(("id",), message))
+        first.setdefault(policy.id, path)
+        loaded.append(_resolved(policy, document, problems))
+    if problems:
+        raise PolicyErrors(problems)
+    return loaded
+
+
+def _files(sources: Iterable[Path], problems: list[Problem]) -> list[Path]:
+    found: dict[Path, None] = {}  # a file named twice is one file
+    for source in sources:
+        if source.is_dir():
+            found |= dict.fromkeys(
+                path
+                for path in sorted(source.iterdir())
+                if path.suffix in SUFFIXES and path.is_file() and not path.name.startswith(".")
+            )
+        elif source.is_file():
+            found[source] = None
+        else:
+            problems.append(Problem(source, 0, 0, "", "is no file and no folder; check the path"))
+    return list(found)
+
+
+def _resolved(policy: Policy, document: Document, problems: list[Problem]) -> LoadedPolicy:
+    problems += _contradictions(policy, document)
+    texts = []
+    for number, concept in enumerate(policy.concepts):
+        at: KeyPath = ("concepts", number)
+        resolved = ConceptTexts(
+            exemplars=_texts(concept.exemplars, (*at, "exemplars"), document, problems),
+            neighbours=_texts(concept.neighbours, (*at, "neighbours"), document, problems),
+        )
+        problems += _both_ways(resolved, (*at, "neighbours"), document)
+        texts.append(resolved)
+    return LoadedPolicy(policy, document.path, tuple(texts), _digest(policy, texts))
+
+
+def _texts(
+    sources: Sequence[str | TextFile], at: KeyPath, document: Document, problems: list[Problem]
+) -> tuple[str, ...]:
+    """The texts behind a list, each once, in order."""
+    found: dict[str, None] = {}
+    for number, source in enumerate(sources):
+        if isinstance(source, str):
+            found[" ".join(source.split())] = None
+            continue
+        try:
+            found |= dict.fromkeys(read_texts(document.path.parent, source.file))
+        except TextsError as error:
+            problems.append(document.problem((*at, number, "file"), str(error)))
+    return tuple(found)
+
+
+def _contradictions(policy: Policy, document: Document) -> Iterator[Problem]:
+    """What is wrong between keys that each are right."""
+    first: dict[str, int] = {}
+    for number, concept in enumerate(policy.concepts):
+        at: KeyPath = ("concepts", number)
+        other = first.setdefault(concept.name.casefold(), number)
+        if other != number:
+            message = f"is the name of concepts[{other}] too; merge the two"
+            yield document.problem((*at, "name"), message)
+        names = {(*at, "name"): concept.name}
+        names |= {(*at, "aliases", n): alias for n, alias in enumerate(concept.aliases)}
+        for place, name in names.items():
+            if len(fold(name).replace(" ", "")) < LEAST:
+                message = f"needs at least {LEAST} letters or digits to be recognised in a text"
+                yield document.problem(place, message)
+    for number, wording in enumerate(policy.refusal):
+        if _says_a_name(wording, policy.concepts):
+            listed: KeyPath = ("refusal", number)
+            message = "holds a concept's name or alias, which a refusal must not say; leave it out"
+            yield document.problem(listed if listed in document.values else listed[:1], message)
+
+
+def _says_a_name(wording: str, concepts: Iterable[Concept]) -> bool:
+    said = f" {fold(wording)} "
+    names = (name for concept in concepts for name in (concept.name, *concept.aliases))
+    return any(f" {fold(name)} " in said for name in names)
+
+
+def _both_ways(texts: ConceptTexts, at: KeyPath, document: Document) -> Iterator[Problem]:
+    common = {text.casefold() for text in texts.exemplars}
+    count = sum(text.casefold() in common for text in texts.neighbours)
+    if count:
+        message = f"{count} of its texts are exemplars too; a text is forbidden or must stay"
+        yield document.problem(at, message)
+
+
+def _digest(policy: Policy, texts: Sequence[ConceptTexts]) -> str:
+    said = policy.model_dump(mode="json")
+    for concept, resolved in zip(said["concepts"], texts, strict=True):
+        concept |= {"exemplars": resolved.exemplars, "neighbours": resolved.neighbours}
+    canonical = json.dumps(said, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return sha256(canonical.encode("ascii")).hexdigest()

@@ -1,0 +1,128 @@
+"""Configuration: read strictly, keys from where they are kept, all checked before serving."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from policies import PolicyErrors
+from proxy.config import (
+    Config,
+    ConfigError,
+    KeySource,
+    UpstreamConfig,
+    building,
+    compiled,
+    key_of,
+    read_config,
+)
+from proxy.scripted import Scripted
+
+GOOD = """\
+policies: policies
+upstreams:
+  - name: main
+    base_url: http://127.0.0.1:9/v1/
+    key: {file: key.txt}
+"""
+POLICY = "id: p\nconcepts: [{name: Ottoline Vask}]\n"
+
+
+def written(folder: Path, text: str = GOOD, *, policy: str = POLICY) -> Path:
+    (folder / "policies").mkdir(exist_ok=True)
+    (folder / "policies" / "p.yaml").write_text(policy)
+    (folder / "key.txt").write_text("s3cret\n")
+    path = folder / "lethe.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    config = read_config(written(tmp_path))
+    assert config.policies == tmp_path / "policies"
+    assert config.audit.path == tmp_path / "lethe.audit.jsonl"
+    assert config.upstreams[0].base_url == "http://127.0.0.1:9/v1"
+    assert key_of(config.upstreams[0].key) == "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD + "defualt: pass\n", "lethe.yaml:6:1: defualt: unknown key; did you mean 'default'?"),
+        (GOOD + "default: maybe\n", "lethe.yaml:6:10: default"),
+        (GOOD.replace("http://127.0.0.1:9/v1/", "ftp://a/v1"), "http or https"),
+        (GOOD.replace("http://127.0.0.1:9/v1/", "http://u:p@a/v1"), "user"),
+        (GOOD.replace("http://127.0.0.1:9/v1/", "http://a/v2"), "must end in /v1"),
+        (GOOD + "tenants: [{name: a, key_sha256: [short]}]\n", "key_sha256"),
+        ("policies: x\nupstreams: []\n", "upstreams"),
+        ("[]", "lethe.yaml"),
+    ],
+)
+def test_a_bad_file_says_where_and_what(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config(written(tmp_path, text))
+    assert message in str(caught.value)
+    assert "u:p" not in str(caught.value)
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        read_config(tmp_path / "nowhere.yaml")
+
+
+def test_keys_come_from_the_environment_or_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_KEY", " k1 ")
+    assert key_of(KeySource(env="A_KEY")) == "k1"
+    assert key_of(None) is None
+    monkeypatch.setenv("A_KEY", "two words")
+    for source in (
+        KeySource(env="A_KEY"),
+        KeySource(env="NO_SUCH_KEY"),
+        KeySource(file=tmp_path / "none"),
+        KeySource(),
+        KeySource(env="A_KEY", file=tmp_path / "x"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            key_of(source)
+        assert "two words" not in str(caught.value)
+
+
+def test_an_empty_folder_of_policies_is_not_served(tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    upstreams = [UpstreamConfig(name="u", base_url="http://a/v1")]
+    with pytest.raises(ConfigError, match="no policy file"):
+        compiled(Config(policies=tmp_path / "policies", upstreams=upstreams))
+    with pytest.raises(PolicyErrors):
+        compiled(Config(policies=tmp_path / "nowhere", upstreams=upstreams))
+
+
+@pytest.mark.encoder
+async def test_a_reroute_to_nowhere_is_not_served(tmp_path: Path) -> None:
+    policy = POLICY + "screens: {output: {action: reroute, to: elsewhere}}\n"
+    config = read_config(written(tmp_path, policy=policy))
+    with pytest.raises(ConfigError, match=r"elsewhere.*there are: main"):
+        async with building(config, compiled(config), transport=Scripted()):
+            pass
+
+
+def test_the_key_stands_in_no_repr(tmp_path: Path) -> None:
+    config = read_config(written(tmp_path))
+    assert "s3cret" not in repr(config)
+
+
+def test_every_key_is_documented() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "deploying.md").read_text()
+
+    def keys(model: type[BaseModel]) -> set[str]:
+        found = set(model.model_fields)
+        for field in model.model_fields.values():
+            inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
+            for kind in inner:
+                if isinstance(kind, type) and issubclass(kind, BaseModel):
+                    found |= keys(kind)
+        return found
+
+    missing = {key for key in keys(Config) if f"`{key}`" not in page and f"[].{key}`" not in page}
+    assert missing - {"name", "base_url", "env", "file", "key_sha256"} == set()

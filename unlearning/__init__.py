@@ -1,0 +1,1 @@
+"""True forgetting, for comparison: fictitious people and the models that know them."""
