@@ -125,13 +125,17 @@ async def load(  # noqa: PLR0913 - one load, spelled out
 
 
 @contextmanager
-def process(*arguments: str) -> Iterator[None]:
-    """A child that is stopped at the end."""
-    child = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
-        [sys.executable, *arguments], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
+def process(log: Path, *arguments: str) -> Iterator[None]:
+    """A child that is stopped at the end; where the block fails, what the child said is shown."""
+    with log.open("wb") as said:
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+            [sys.executable, *arguments], stderr=said, stdout=said
+        )
     try:
         yield
+    except BaseException:
+        print(log.read_text(), file=sys.stderr)
+        raise
     finally:
         child.terminate()
         child.wait(timeout=30)
@@ -171,13 +175,14 @@ async def measure(requests: int) -> list[Measured]:
     ]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stack.enter_context(process(__file__, "--upstream", str(ports[0])))
+        stack.enter_context(process(folder / "upstream.log", __file__, "--upstream", str(ports[0])))
         for mode, port in (("off", ports[1]), ("enforce", ports[2])):
             policies = folder / mode
             policies.mkdir()
             (policies / "policy.yaml").write_text(POLICY.format(mode=mode))
             stack.enter_context(
                 process(
+                    folder / f"{mode}.log",
                     "-m", "lethe", "serve", "--upstream", urls["upstream"], "--port", str(port),
                     "--policies", str(policies), "--audit", str(policies / "audit.jsonl"),
                 )
@@ -216,7 +221,7 @@ def main() -> int:
     """Run the benchmark, or (as its own child) the upstream."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--requests", type=int, default=200, help="of each load on each arm")
-    parser.add_argument("--json", metavar="FILE", type=Path)
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write every figure as JSON")
     parser.add_argument("--upstream", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.upstream:

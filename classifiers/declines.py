@@ -1,44 +1,59 @@
 """Is a text a mere "I don't know"? Knows no concept.
 
-A closed vocabulary: a text whose every word is in it can name, date and place nothing, so letting it
-pass next to any question tells nothing. Extending it asks for the same care as extending a firewall.
+A closed vocabulary: a text whose every word is in it can name, date and place nothing, so next to
+any question it tells nothing. Extending it asks for the same care as extending a firewall: no
+number, no month, no place, nobody's name or sex, nothing that is anybody's trade.
 """
 
 from collections.abc import Collection
 
 from classifiers.views import fold
 
-WORDS = frozenset(
-    """
-    a about afraid am and any anybody anyone anything apologies apologize appears are as ask at aware
-    be been but by can cannot cant come could couldn couldnt did didn didnt do does doesn doesnt don
-    dont ever familiar find for from give had hadn have haven havent heard help hm i idea if in info
-    information ing is isn isnt it its just knew know knowing knowledge known knows m matter maybe me
-    met might mind my name names never no nobody nor not nothing of oh on one or people perhaps person
-    please provide question really recall recognise recognize regarding regrettably s say seem seems
-    share so somebody someone something sorry specific subject sure t tell that the them there these
-    they this those to topic truly um unable unaware unfamiliar unfortunately unknown unsure ve was we
-    wasn well were what when where which who whom whose why will wish with would wouldn you your re
-    across added anywhere before details further kind more much other than though
-    """.split()
-)
+# What must be said for a text to decline: one of these regrets, or something of knowing denied.
+# "It is." and "No." answer a question in words of the vocabulary, and decline nothing.
+_REGRETS = """
+afraid apologies apologise apologize regret regrettably sorry unable unaware unfamiliar
+unfortunately unknown unsure
+"""
+_DENIALS = """
+ain cannot cant couldn couldnt didn didnt doesn doesnt don dont hadn hasn haven havent isn isnt
+lack never no not nothing t wasn without won wouldn
+"""
+_KNOWING = """
+across anything aware certain clue comment confirm details familiar find heard idea identify info
+information knew know knowing knowledge known met recall recognise recognize remember say sure
+tell
+"""
+_OTHERS = """
+a about actually all also am an and answer any anybody anyone anywhere are as ask asking at be
+been before but by can come complete could d did do does else ever for from further give had has
+have help here hm how i if in is it its just kind let like ll m make matter maybe me might mind
+more much must my name names nobody nor of oh on or other people perhaps person please provide
+question re really refer refers regarding s seem seems sentence share should so somebody someone
+something specific subject than that the them there these they this those though to topic truly um
+up ve was we well were what when where which who whom whose why wish with would you your
+"""
 
-# At least one of these: a name alone is no decline, it can be the answer to "which of the two?".
-MARKS = frozenset(
-    """
-    afraid cannot cant couldn couldnt didn didnt don dont haven havent never no nobody not nothing
-    sorry unable unaware unfamiliar unfortunately unknown unsure
-    """.split()
-)
+REGRETS = frozenset(_REGRETS.split())
+DENIALS = frozenset(_DENIALS.split())
+KNOWING = frozenset(_KNOWING.split())
+WORDS = frozenset(_OTHERS.split()) | REGRETS | DENIALS | KNOWING
 
 
 def declines(text: str, *, names: Collection[str] = ()) -> bool:
-    """Whether every word of a text is of the closed vocabulary or of the given names.
+    """Whether a text only says that its speaker does not know.
 
-    `names` are names that the question itself used: repeating those tells nothing either.
+    `names` are names that the question itself used. Repeating them tells nothing either, but only
+    where knowing is denied: "Sorry, Stephen King." picks one of two, "I don't know Stephen King."
+    does not.
+
+    Safe by construction: every word is of the closed vocabulary or the question's own, so that the
+    text can carry no fact beside that. What is left is a yes or a no, for a speaker who bends his
+    words ("I'm not sure it is not").
     """
-    allowed = {word for name in names for word in fold(name).split()}
     words = fold(text).split()
-    if MARKS.isdisjoint(words):
-        return False
-    return all(word in WORDS or word in allowed for word in words)
+    foreign = {word for word in words if word not in WORDS}
+    denies = not DENIALS.isdisjoint(words) and not KNOWING.isdisjoint(words)
+    if foreign:
+        return denies and foreign <= {word for name in names for word in fold(name).split()}
+    return denies or not REGRETS.isdisjoint(words)

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from classifiers.confusables import CAPITALS
 
 LEAST_READABLE = 8  # characters that a piece must hide for an encoder to be asked about it
+LEAST_MIXED = 16  # characters of base64 that may be all small letters
 LEAST_UNALIGNED = 24  # characters of base64 that may be the middle of a longer text
 
 _LEET = str.maketrans("0134578@$!|+9€", "oieastbasiltge")
@@ -82,6 +83,8 @@ def _text(raw: bytes) -> str | None:
 
 def _from_base64(token: str) -> str | None:
     core = token.rstrip("=").replace("-", "+").replace("_", "/")
+    if len(core) < LEAST_MIXED and core.isalpha() and core[1:].islower():
+        return None  # a word
     whole = _base64(core)
     if whole or len(core) < LEAST_UNALIGNED:
         return whole
@@ -161,9 +164,7 @@ def _decoder(
 
 # Words are looked for from their beginning only, or a long one would be read once a character. An
 # exclamation mark ends more words than it hides letters.
-_LEET_WORD = (
-    r"(?<![\w@$!|+€])(?=[\w@$!|+€]*[\d@$|+€]|[\w@$|+€]*![!]*[\w@$|+€])[\w@$!|+€]{2,}(?<!!)"
-)
+_LEET_WORD = r"(?<![\w@$!|+€])(?=[\w@$!|+€]*[\d@$|+€]|[\w@$|+€]*![!]*[\w@$|+€])[\w@$!|+€]{2,}(?<!!)"
 _GAP = r"[ \t.\-_*/|~·]{1,4}"
 
 DECODERS: tuple[Decoder, ...] = (

@@ -1,6 +1,6 @@
 """Names and phrases of all concepts in one pass over every view of a text. Knows no scores."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ahocorasick_rs import AhoCorasick
@@ -9,9 +9,11 @@ from classifiers.verdict import Span
 from classifiers.views import View, fold
 
 LEAST = 2  # folded characters of a name
-LEAST_JOINED = 8  # of a name that is also looked for with its spaces left out
-LEAST_UNBOUNDED = 5  # of a name that is looked for where words have no bounds
-WORDLESS = 0x2E80  # scripts from here on do not put spaces between words
+LEAST_JOINED = 8  # of a name found across words cut or run together: "Hog-warts", "HarryPotter"
+LEAST_SPELT = 5  # of a name found across letters that stand alone
+# Scripts that put no spaces between words, or join particles to them: Thai and Lao, Burmese,
+# Korean (decomposed), Khmer, and everything from the CJK radicals on.
+WORDLESS = ((0xE00, 0xEFF), (0x1000, 0x11FF), (0x1780, 0x17FF), (0x2E80, 0x10FFFF))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +29,24 @@ class Found:
 class Lexicon:
     """Every name of every concept in one automaton (Aho and Corasick, CACM 18(6), 1975).
 
+    A name is found as words of its own ("Ann" is not in "annual"), whatever stands between them,
+    and, if it is long enough, also where its words are run together or cut apart.
     `longest` is the length in folded characters of the longest name.
-    Raises ValueError for a name that is not long enough to be told from noise.
+    Raises ValueError for a name that is too short to be told from noise.
     """
 
     def __init__(self, names: Iterable[tuple[str, str]]) -> None:
         owners: dict[str, dict[str, str]] = {}
+        self._spaced: set[str] = set()
         for name, concept in names:
             folded = fold(name)
             if len(folded.replace(" ", "")) < LEAST:
                 raise ValueError(
-                    f"{concept}: a name needs at least {LEAST} letters or digits to be recognised"
+                    f"{concept}: a name needs at least {LEAST} letters or digits to be recognised; "
+                    "write it out or leave it away"
                 )
-            for pattern in _patterns(folded):
+            self._spaced.add(folded)
+            for pattern in (folded, folded.replace(" ", "")):
                 owners.setdefault(pattern, {}).setdefault(concept, name)
         self._owners = list(owners.items())
         self._automaton = AhoCorasick(list(owners)) if owners else None
@@ -49,14 +56,31 @@ class Lexicon:
         """Every name in every view, each place of the original once."""
         found: dict[tuple[str, Span], Found] = {}
         for view in views:
-            for pattern, start, end in self._matches(view.text):
-                if _stands_alone(view, start, end):
-                    span = view.span(start, end)
-                    for concept, name in self._owners[pattern][1].items():
-                        found.setdefault((concept, span), Found(concept, name, span, view.name))
+            for pattern, start, end in (*self._as_words(view), *self._across_words(view)):
+                span = view.span(start, end)
+                for concept, name in self._owners[pattern][1].items():
+                    found.setdefault((concept, span), Found(concept, name, span, view.name))
         return list(found.values())
 
+    def _as_words(self, view: View) -> Iterator[tuple[int, int, int]]:
+        text = view.text
+        for pattern, start, end in self._matches(text):
+            if self._owners[pattern][0] in self._spaced and _bounded(text, start, end):
+                yield pattern, start, end
+
+    def _across_words(self, view: View) -> Iterator[tuple[int, int, int]]:
+        text = view.text
+        matches = self._matches(text.replace(" ", ""))
+        if not matches:
+            return
+        places = [at for at, char in enumerate(text) if char != " "]
+        for pattern, first, behind in matches:
+            start, end = places[first], places[behind - 1] + 1
+            if behind - first >= _least(text[start:end]) and _bounded(text, start, end):
+                yield pattern, start, end
+
     def _matches(self, text: str) -> list[tuple[int, int, int]]:
+        """Pattern, start and end of every match, overlapping ones too."""
         if self._automaton is None:
             return []
         matches: list[tuple[int, int, int]] = self._automaton.find_matches_as_indexes(
@@ -65,18 +89,20 @@ class Lexicon:
         return matches
 
 
-def _patterns(folded: str) -> Iterable[str]:
-    yield folded
-    joined = folded.replace(" ", "")
-    if joined != folded and len(joined) >= LEAST_JOINED:
-        yield joined
+def _least(matched: str) -> int:
+    """Characters that a name must have to be believed across the words it was found in."""
+    if _wordless(matched[0]) and _wordless(matched[-1]):
+        return LEAST
+    spelt = all(len(word) == 1 for word in matched.split())
+    return LEAST_SPELT if spelt else LEAST_JOINED
 
 
-def _stands_alone(view: View, start: int, end: int) -> bool:
-    """Whether a match is no part of a longer word: "Ann" is not in "annual"."""
-    text = view.text
-    if not view.strict:
-        return end - start >= LEAST_UNBOUNDED
-    before = start == 0 or text[start - 1] == " " or ord(text[start]) >= WORDLESS
-    after = end == len(text) or text[end] == " " or ord(text[end - 1]) >= WORDLESS
+def _bounded(text: str, start: int, end: int) -> bool:
+    """Whether no longer word holds the match."""
+    before = start == 0 or text[start - 1] == " " or _wordless(text[start])
+    after = end == len(text) or text[end] == " " or _wordless(text[end - 1])
     return before and after
+
+
+def _wordless(char: str) -> bool:
+    return any(first <= ord(char) <= last for first, last in WORDLESS)

@@ -2,24 +2,24 @@
 
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from threading import Lock
+from dataclasses import asdict, dataclass, field, replace
 
-import numpy as np
-
+from classifiers.background import BACKGROUND
+from classifiers.cache import Cache
 from classifiers.declines import declines
 from classifiers.encoder import Encoder, Vectors
 from classifiers.index import Index, Nearest
 from classifiers.lexical import Found, Lexicon
+from classifiers.segments import segment
 from classifiers.threshold import automatic
 from classifiers.verdict import Concept, Passage, Span, Verdict
-from classifiers.views import fold, views
+from classifiers.views import View, fold, reading, views
 
+VERSION = 1  # of views, windows and scores: raised with any change that could move a verdict
 NEAR = 0.15  # below a concept's threshold its instruction is still relevant
-MOST_READINGS = 4  # of one window that are encoded
-CACHED = 20_000  # vectors of texts seen lately: 30 MB at 384 dimensions
+MOST_READINGS = 8  # of one window that are encoded
+MOST_BEFORE = 400  # characters of a question: an encoder must not run out of room for its answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,68 +36,78 @@ class _Reading:
 class Screen:
     """Names in one automaton, exemplars and neighbours of all concepts in two indices.
 
-    `longest` is the length in folded characters of the longest name, `thresholds` the cosine that
-    each concept is held to, given or derived from its neighbours.
+    longest      folded characters of the longest name: a name may be that far from complete
+    thresholds   concept → the cosine similarity that it is held to, given or derived from its
+                 neighbours and a harmless background
+    fingerprint  changes whenever a verdict could
+
+    Raises ValueError for two concepts with one key, one without names and exemplars, and one with
+    a name too short to be recognised. Not for two threads at once.
     """
 
     def __init__(self, concepts: Sequence[Concept], encoder: Encoder) -> None:
         self._concepts = {concept.key: concept for concept in concepts}
         if len(self._concepts) < len(concepts):
-            raise ValueError("screen: two concepts have the same key")
+            raise ValueError("screen: two concepts have the same key; rename one")
         for concept in concepts:
             if not concept.aliases and not concept.exemplars:
-                raise ValueError(f"{concept.key}: a concept needs a name or an exemplar")
-        self._encoder = encoder
+                raise ValueError(f"{concept.key}: nothing to recognise; add a name or an exemplar")
+        self._cache = Cache(encoder)
         self._lexicon = Lexicon((name, c.key) for c in concepts for name in c.aliases)
+        self._aliases = {c.key: [(name, f" {fold(name)} ") for name in c.aliases] for c in concepts}
         self._exemplars = [(c.key, text) for c in concepts for text in c.exemplars]
-        self._neighbours = [(c.key, text) for c in concepts for text in c.neighbours]
-        self._cache: OrderedDict[str, Vectors] = OrderedDict()
-        self._lock = Lock()
         self._forbidden = self._indexed(self._exemplars)
-        self._kept = self._indexed(self._neighbours)
+        self._kept = self._indexed([(c.key, text) for c in concepts for text in c.neighbours])
         self.longest = self._lexicon.longest
         self.thresholds = {
             c.key: self._derived(c) if c.threshold is None else c.threshold for c in concepts
         }
         self._floor = min(self.thresholds.values(), default=1.0) - NEAR
-        self.fingerprint = self._digest()
+        self.fingerprint = _fingerprint(concepts, encoder)
 
     def find(self, text: str) -> tuple[Verdict, ...]:
         """Names only: cheap, and no encoder is asked."""
-        return tuple(self._named(found) for found in self._lexicon.find(views(text)))
+        return tuple(self._named(views(text)))
 
     def judge(self, passages: Sequence[Passage]) -> list[tuple[Verdict, ...]]:
-        """Verdicts for each passage, in order: every name, every window near a concept.
+        """Verdicts for each passage, in order: every name, and every window near a concept.
 
-        All windows of all passages are encoded in one batch.
+        A name is a hit where names suffice. A window is a hit where it is at least as similar to
+        an exemplar as the concept's threshold and more similar than to any neighbour; it is
+        compared alone and behind what was said before it. No hit, but near, is an answer that only
+        declines. All windows of all passages are encoded in one batch.
         """
-        verdicts = [list(self.find(passage.text)) for passage in passages]
-        for at, passage in enumerate(passages):
-            verdicts[at] = [self._excused(verdict, passage) for verdict in verdicts[at]]
+        seen = [views(passage.text) for passage in passages]
+        verdicts = [list(self._named(found)) for found in seen]
         readings = [r for at, passage in enumerate(passages) for r in _readings(at, passage)]
-        vectors = self._encoded([reading.text for reading in readings])
-        near = self._forbidden.nearest(vectors, floor=self._floor)
-        kept = self._kept.nearest(vectors, floor=self._floor)
-        for reading, forbidden, neighbours in zip(readings, near, kept, strict=True):
-            for key, nearest in forbidden.items():
-                verdict = self._compared(reading, key, nearest, neighbours.get(key))
+        vectors = self._cache.vectors([item.text for item in readings])
+        forbidden = self._forbidden.nearest(vectors, floor=self._floor)
+        close = [at for at, found in enumerate(forbidden) if found]
+        kept = self._kept.nearest(vectors[close])
+        for at, neighbours in zip(close, kept, strict=True):
+            item = readings[at]
+            for key, nearest in forbidden[at].items():
+                verdict = self._compared(item, key, nearest, neighbours.get(key))
                 if verdict.near:
-                    verdict = self._excused(verdict, passages[reading.passage])
-                    verdicts[reading.passage].append(verdict)
-        return [tuple(found) for found in verdicts]
+                    verdicts[item.passage].append(verdict)
+        return [
+            tuple(self._excused(verdict, passage) for verdict in found)
+            for passage, found in zip(passages, verdicts, strict=True)
+        ]
 
     def nearest(self, text: str) -> list[Verdict]:
-        """What each concept's nearest exemplar is, however far: for explaining, not for screening."""
-        vectors = self._encoded([text])
-        forbidden = self._forbidden.nearest(vectors, floor=-1.0)[0]
-        kept = self._kept.nearest(vectors, floor=-1.0)[0]
-        reading = _Reading(0, Span(0, len(text)), "plain", text, exchange=False)
-        found = [
-            self._compared(reading, key, best, kept.get(key)) for key, best in forbidden.items()
-        ]
+        """Each concept's nearest exemplar, however far, best first: to explain, not to screen."""
+        vectors = self._cache.vectors([reading(text)])
+        forbidden = self._forbidden.nearest(vectors)[0]
+        kept = self._kept.nearest(vectors)[0]
+        item = _Reading(0, Span(0, len(text)), "plain", text, exchange=False)
+        found = [self._compared(item, key, best, kept.get(key)) for key, best in forbidden.items()]
         return sorted(found, key=lambda verdict: -verdict.score)
 
-    def _named(self, found: Found) -> Verdict:
+    def _named(self, seen: Sequence[View]) -> Iterator[Verdict]:
+        yield from map(self._alias, self._lexicon.find(seen))
+
+    def _alias(self, found: Found) -> Verdict:
         return Verdict(
             concept=found.concept,
             kind="alias",
@@ -112,83 +122,96 @@ class Screen:
         )
 
     def _compared(
-        self, reading: _Reading, key: str, nearest: Nearest, neighbour: Nearest | None
+        self, item: _Reading, key: str, nearest: Nearest, neighbour: Nearest | None
     ) -> Verdict:
         threshold = self.thresholds[key]
         kept = None if neighbour is None else neighbour.score
-        # Nearer to what must stay than to what is forbidden is no hit, however near.
-        hit = nearest.score >= threshold and (kept is None or nearest.score > kept)
         return Verdict(
             concept=key,
             kind="exemplar",
-            start=reading.window.start,
-            end=reading.window.end,
+            start=item.window.start,
+            end=item.window.end,
             score=nearest.score,
             threshold=threshold,
-            hit=hit,
-            near=hit or nearest.score >= threshold - NEAR,
+            # Nearer to what must stay than to what is forbidden is no hit, however near.
+            hit=nearest.score >= threshold and (kept is None or nearest.score > kept),
+            near=nearest.score >= threshold - NEAR,
             neighbour=kept,
-            view=reading.view,
-            exchange=reading.exchange,
+            view=item.view,
+            exchange=item.exchange,
             matched=self._exemplars[nearest.row][1],
         )
 
     def _excused(self, verdict: Verdict, passage: Passage) -> Verdict:
-        """No hit where an answer only says that it does not know, in the question's own names."""
-        if not verdict.hit or not passage.before:
+        """No hit where the answer only declines, in the question's own names.
+
+        What a window says by itself is never excused.
+        """
+        own = verdict.kind == "exemplar" and not verdict.exchange
+        if own or not verdict.hit or not passage.before:
             return verdict
         asked = f" {fold(passage.before)} "
-        names = [n for n in self._concepts[verdict.concept].aliases if f" {fold(n)} " in asked]
+        names = [name for name, folded in self._aliases[verdict.concept] if folded in asked]
         window = _around(passage, verdict)
         if not declines(passage.text[window.start : window.end], names=names):
             return verdict
-        return Verdict(**{**asdict(verdict), "hit": False})
+        return replace(verdict, hit=False)
 
     def _derived(self, concept: Concept) -> float:
-        """A threshold from how similar the concept's neighbours are to its exemplars."""
-        if not concept.neighbours or not concept.exemplars:
-            return automatic([])
-        similar = self._encoded(concept.neighbours) @ self._encoded(concept.exemplars).T
-        return automatic([float(score) for score in similar.max(axis=1)])
+        if not concept.exemplars:
+            return automatic([], [])
+        exemplars = self._vectors(concept.exemplars)
+        return automatic(
+            *(
+                [float(row.max()) for row in self._vectors(texts) @ exemplars.T]
+                for texts in (concept.neighbours, BACKGROUND)
+            )
+        )
 
     def _indexed(self, rows: Sequence[tuple[str, str]]) -> Index:
-        return Index(self._encoded([text for _, text in rows]), [key for key, _ in rows])
+        return Index(self._vectors([text for _, text in rows]), [key for key, _ in rows])
 
-    def _encoded(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of texts, those seen lately from memory. Shape (len(texts), dimensions)."""
-        with self._lock:
-            known = {text: self._cache[text] for text in texts if text in self._cache}
-        missing = [text for text in dict.fromkeys(texts) if text not in known]
-        known |= zip(missing, self._encoder.encode(missing), strict=True)
-        with self._lock:
-            for text in known:
-                self._cache[text] = known[text]
-                self._cache.move_to_end(text)
-            while len(self._cache) > CACHED:
-                self._cache.popitem(last=False)
-        if not texts:
-            return np.zeros((0, self._encoder.dimensions), dtype=np.float32)
-        return np.stack([known[text] for text in texts])
-
-    def _digest(self) -> str:
-        parts = [asdict(concept) for concept in self._concepts.values()]
-        content = json.dumps([self._encoder.fingerprint, parts, sorted(self.thresholds.items())])
-        return hashlib.sha256(content.encode()).hexdigest()
+    def _vectors(self, texts: Sequence[str]) -> Vectors:
+        return self._cache.vectors([reading(text) for text in texts])
 
 
 def _readings(at: int, passage: Passage) -> Iterator[_Reading]:
     """Each window as it reads, alone and behind what was said before it."""
+    before = _shortened(reading(passage.before))
     for window in passage.windows:
-        text = passage.text[window.start : window.end]
-        found = [view for view in views(text) if view.reading][:MOST_READINGS]
-        for view in found:
-            yield _Reading(at, window, view.name, view.reading or "", exchange=False)
-            if passage.before:
-                both = f"{passage.before} {view.reading}"
-                yield _Reading(at, window, view.name, both, exchange=True)
+        for view, text in _texts(passage.text[window.start : window.end]):
+            yield _Reading(at, window, view, text, exchange=False)
+            if before:
+                yield _Reading(at, window, view, f"{before} {text}", exchange=True)
+
+
+def _texts(window: str) -> list[tuple[str, str]]:
+    """What a window says in each view; where more sentences come out than went in, each."""
+    texts: list[tuple[str, str]] = []
+    for view in views(window):
+        said = view.reading
+        if said:
+            texts.append((view.name, said))
+            sentences = [] if view.name == "plain" else segment(said)
+            if len(sentences) > 1:
+                texts += [(view.name, said[s.start : s.end].strip()) for s in sentences]
+    return texts[:MOST_READINGS]
+
+
+def _shortened(before: str) -> str:
+    """The beginning and the end of a long text: a question stands in one of them."""
+    half = MOST_BEFORE // 2
+    return before if len(before) <= MOST_BEFORE else f"{before[:half]} … {before[-half:]}"
 
 
 def _around(passage: Passage, verdict: Verdict) -> Span:
     """The smallest window that holds a verdict's place."""
     holding = [w for w in passage.windows if w.start <= verdict.start and w.end >= verdict.end]
     return min(holding, key=lambda w: w.end - w.start, default=Span(0, len(passage.text)))
+
+
+def _fingerprint(concepts: Sequence[Concept], encoder: Encoder) -> str:
+    """Thresholds that are derived follow from the rest, and differ in the last digit by machine."""
+    known = sorted((asdict(concept) for concept in concepts), key=lambda concept: concept["key"])
+    content = json.dumps([VERSION, encoder.fingerprint, known], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()

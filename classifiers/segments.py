@@ -4,27 +4,36 @@ A segment ends where white space ends behind a sentence's end or a line's, behin
 terminator, or at a limit of characters. White space belongs to the segment before it. A boundary
 depends on the text up to it and on one character behind it, never on how the text was fed.
 """
+# ruff: noqa: RUF001 - quotes and terminators of other scripts are meant
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from classifiers.verdict import Span
 
 LIMIT = 400
 
-CLOSERS = "\"'”’»)]}*_`"
+CLOSERS = "\"'”’»)]}*_`」』）】》〉"
 ENDED = re.compile(rf"[.!?…][{re.escape(CLOSERS)}]*\Z")
-# An initial or a title before a name does not end a sentence.
+# An initial, a title before a name or a Latin abbreviation does not end a sentence.
 ABBREVIATED = re.compile(
-    r"(?:^|[\s(\"'“‘\[])(?:\w|[Dd]r|[Mm]rs?|[Mm]s|[Pp]rof|[Ss]t|[Jj]r|[Ss]r|[Nn]o|[Vv]s|e\.g|i\.e|\w\.\w)\.\Z"
+    r"(?:^|[\s(\"'“‘\[])"
+    r"(?:[^\W\d]|Dr|Mrs?|Ms|Prof|St|Jr|Sr|Rev|Hon|Gen|Col|Capt|Lt|Sgt|Gov|Sen|Rep|Mt|Ft|vs|cf|ca|Vol"
+    r"|e\.g|i\.e|Ph\.D|(?:\w\.)+\w)\.\Z",
+    re.IGNORECASE,
 )
+NUMBERED = re.compile(r"(?:^|[\s(\"'“‘\[])(?:nos?|nr|pp?|vol|ch|fig)\.\Z", re.IGNORECASE)
 WIDE_ENDS = frozenset("。！？")
 LINE_ENDS = frozenset("\n\r\v\f\x85\u2028\u2029")
 TAIL = 24  # characters looked back at to tell an abbreviation
 
 
 class Segmenter:
-    """Feed text, get closed segments; their concatenation is the text."""
+    """Feed text, get closed segments; their concatenation is the text.
+
+    No segment is longer than `limit` characters.
+    """
 
     def __init__(self, limit: int = LIMIT) -> None:
         if limit < 1:
@@ -39,7 +48,7 @@ class Segmenter:
         return list(self._closed())
 
     def finish(self) -> list[str]:
-        """Return what is still open, if anything."""
+        """Return what is still open, if anything, and begin anew."""
         rest, self._open, self._at = self._open, "", 1
         return [rest] if rest else []
 
@@ -48,7 +57,7 @@ class Segmenter:
         while at < len(text):
             if at - start >= self._limit:
                 end = self._cut(text, start, at)
-            elif self._ends(text, start, at):
+            elif _ends(text, start, at):
                 end = at
             else:
                 at += 1
@@ -58,27 +67,14 @@ class Segmenter:
         self._open, self._at = text[start:], at - start
 
     def _cut(self, text: str, start: int, at: int) -> int:
-        """Where an overlong segment is cut: behind its last white space, else at the limit."""
+        """Where an overlong segment is cut: behind its last white space, else at the limit.
+
+        Not before its middle: a table of short cells must not be cut one by one.
+        """
         for end in range(at, start + self._limit // 2, -1):
             if text[end - 1].isspace():
                 return end
         return at
-
-    def _ends(self, text: str, start: int, at: int) -> bool:
-        last, following = text[at - 1], text[at]
-        if following.isspace():
-            return False
-        if last in WIDE_ENDS:
-            return following not in WIDE_ENDS and following not in CLOSERS
-        if not last.isspace():
-            return False
-        said = at - 1
-        while said > start and text[said - 1].isspace():
-            said -= 1
-        if not LINE_ENDS.isdisjoint(text[said:at]):
-            return True
-        tail = text[max(start, said - TAIL) : said]
-        return bool(ENDED.search(tail)) and not ABBREVIATED.search(tail)
 
 
 def segment(text: str, *, limit: int = LIMIT) -> list[Span]:
@@ -94,5 +90,30 @@ def segment(text: str, *, limit: int = LIMIT) -> list[Span]:
 
 def windows(spans: Sequence[Span]) -> tuple[Span, ...]:
     """Each sentence alone, and each pair of neighbours: a fact may stand in two sentences."""
-    pairs = [Span(a.start, b.end) for a, b in zip(spans, spans[1:], strict=False)]
-    return (*spans, *pairs)
+    return (*spans, *(Span(first.start, second.end) for first, second in pairwise(spans)))
+
+
+def _ends(text: str, start: int, at: int) -> bool:
+    """Whether a segment that began at `start` ends before the character at `at`."""
+    last, following = text[at - 1], text[at]
+    if following.isspace():
+        return False
+    if last in WIDE_ENDS or (last in CLOSERS and _wide(text, start, at - 1)):
+        return following not in WIDE_ENDS and following not in CLOSERS
+    if not last.isspace():
+        return False
+    said = at - 1
+    while said > start and text[said - 1].isspace():
+        said -= 1
+    if not LINE_ENDS.isdisjoint(text[said:at]):
+        return True
+    tail = text[max(start, said - TAIL) : said]
+    if not ENDED.search(tail) and not _wide(text, start, said):
+        return False
+    return not ABBREVIATED.search(tail) and not (following.isdigit() and NUMBERED.search(tail))
+
+
+def _wide(text: str, start: int, end: int) -> bool:
+    """Whether a full-width terminator, closed or not, stands before `end`."""
+    last = text[max(start, end - TAIL) : end].rstrip(CLOSERS)[-1:]
+    return last in WIDE_ENDS

@@ -4,49 +4,58 @@ import re
 from collections.abc import Iterable, Iterator
 
 from classifiers.verdict import Span
-from classifiers.views import views
+from classifiers.views import View, fold, views
 
-WORD = re.compile(r"\S+")
+# Where no spaces part words (Thai, Burmese, Khmer, Chinese, Japanese) a character counts as one.
+_WIDE = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\U0010ffff"
+WORD = re.compile(rf"[{_WIDE}]|[^ {_WIDE}]+")
 
 
 class Verbatim:
-    """Runs of `words` folded words in a row, as a set of hashes.
+    """Runs of `words` folded words in a row, as a set.
 
-    A protected text shorter than that is one run.
+    A protected text shorter than that is one run; one without any word protects nothing.
     """
 
     def __init__(self, texts: Iterable[str], *, words: int = 8) -> None:
         if words < 1:
             raise ValueError("words: a run holds at least one word")
-        self._words = words
         self._runs: set[tuple[str, ...]] = set()
         for text in texts:
-            tokens = [word for view in views(text)[:1] for word in view.text.split()]
-            for run in _runs(tokens, min(words, len(tokens))):
-                self._runs.add(run)
+            said = WORD.findall(fold(text))
+            self._runs.update(_runs(said, min(words, len(said))))
         self._sizes = sorted({len(run) for run in self._runs})
 
     def find(self, text: str) -> list[Span]:
-        """The ranges of a text that repeat a run, in any view; touching ones are one range."""
-        found: list[Span] = []
-        for view in views(text):
-            places = [match.span() for match in WORD.finditer(view.text)]
-            tokens = [view.text[start:end] for start, end in places]
-            for size in self._sizes:
-                for at, run in enumerate(_runs(tokens, size)):
-                    if run in self._runs:
-                        found.append(view.span(places[at][0], places[at + size - 1][1]))
-        return _merged(found)
+        """The ranges of a text that repeat a run, in any view, in order.
+
+        Runs that overlap or touch are one range: the longest passage repeated.
+        """
+        return _merged(
+            sorted((s for view in views(text) for s in self._repeated(view)), key=_start)
+        )
+
+    def _repeated(self, view: View) -> Iterator[Span]:
+        places = [match.span() for match in WORD.finditer(view.text)]
+        said = [view.text[start:end] for start, end in places]
+        for size in self._sizes:
+            for at, run in enumerate(_runs(said, size)):
+                if run in self._runs:
+                    yield view.span(places[at][0], places[at + size - 1][1])
 
 
-def _runs(tokens: list[str], size: int) -> Iterator[tuple[str, ...]]:
+def _runs(said: list[str], size: int) -> Iterator[tuple[str, ...]]:
     if size:
-        yield from zip(*(tokens[at:] for at in range(size)), strict=False)
+        yield from zip(*(said[at:] for at in range(size)), strict=False)
 
 
-def _merged(spans: list[Span]) -> list[Span]:
+def _start(span: Span) -> int:
+    return span.start
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
     merged: list[Span] = []
-    for span in sorted(spans, key=lambda span: span.start):
+    for span in spans:
         if merged and span.start <= merged[-1].end:
             merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
         else:

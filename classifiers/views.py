@@ -27,10 +27,10 @@ ROT13 = str.maketrans(
     "nopqrstuvwxyzabcdefghijklmNOPQRSTUVWXYZABCDEFGHIJKLM",
 )
 # The commonest English words: what tells language from language turned round.
-FREQUENT = frozenset(
-    ("the", "of", "and", "to", "in", "a", "is", "was", "that", "for", "on", "with", "as", "by")
-    + ("at", "from", "his", "her", "it", "he", "she", "be", "are", "an", "or", "who", "not", "what")
-)
+_FREQUENT = """
+the of and to in a is was that for on with as by at from his her it he she be are an or who not what
+"""
+FREQUENT = frozenset(_FREQUENT.split())
 
 
 @dataclass(frozen=True, slots=True)

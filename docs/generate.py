@@ -1,11 +1,14 @@
-"""Writes docs/commands.md from the argument parsers. Knows no command by name.
+"""Writes docs/commands.md from the argument parsers, and the README's tree from the modules' heads.
 
-`python docs/generate.py` writes it, `--check` only says whether it is up to date. It does not use
-argparse's own help: that depends on the version of Python and the width of the terminal.
+Knows no command and no module by name. `python docs/generate.py` writes them, `--check` only says
+whether they are up to date. It does not use argparse's own help: that depends on the version of
+Python and the width of the terminal.
 """
 
 import argparse
+import ast
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +16,9 @@ from pathlib import Path
 import lethe
 
 TARGET = Path(__file__).with_name("commands.md")
+README = Path(__file__).parents[1] / "README.md"
+PACKAGES = ("proxy", "policies", "classifiers", "leakage", "unlearning")
+TREE = re.compile(r"(?<=<!-- tree -->\n).*?(?=<!-- /tree -->)", re.DOTALL)
 
 HEAD = """\
 # Commands
@@ -26,13 +32,34 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write docs/commands.md.")
     parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if it differs")
     check: bool = parser.parse_args().check
-    reference = render()
-    if not check:
-        TARGET.write_text(reference, encoding="utf-8")
-    elif not TARGET.exists() or TARGET.read_text(encoding="utf-8") != reference:
-        print("docs/commands.md: differs from the commands; run `make docs`", file=sys.stderr)
+    stale = []
+    for path, text in ((TARGET, render()), (README, with_tree(README.read_text("utf-8")))):
+        if not path.exists() or path.read_text("utf-8") != text:
+            stale.append(path.name)
+            if not check:
+                path.write_text(text, encoding="utf-8")
+    if check and stale:
+        print(f"{', '.join(stale)}: out of date; run `make docs`", file=sys.stderr)
         return 1
     return 0
+
+
+def with_tree(readme: str) -> str:
+    """The README with the first sentence of every module between its tree marks."""
+    lines = []
+    for package in PACKAGES:
+        folder = README.parent / package
+        lines.append(f"{package}/".ljust(20) + _heading(folder / "__init__.py"))
+        modules = sorted(p for p in folder.rglob("*.py") if p.name != "__init__.py")
+        lines += [f"  {p.relative_to(folder)}".ljust(24) + _heading(p) for p in modules]
+    tree = "\n".join(lines)
+    return TREE.sub(lambda _: f"```text\n{tree}\n```\n", readme)
+
+
+def _heading(module: Path) -> str:
+    """What a module does: the first sentence of its docstring."""
+    said = ast.get_docstring(ast.parse(module.read_text("utf-8"))) or ""
+    return re.split(r"(?<=[.!?])\s", said.replace("\n", " "), maxsplit=1)[0].rstrip(".")
 
 
 def render() -> str:

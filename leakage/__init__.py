@@ -1,1 +1,1 @@
-"""How much still comes out: probes over HTTP, scores, intervals. Imports nothing of ours."""
+"""How much still comes out: probes over HTTP, scores, intervals. Knows nothing of ours."""

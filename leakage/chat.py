@@ -77,7 +77,6 @@ class Reply:
         self.finish_reason: str | None = None
         self.tokens_in: int | None = None
         self.tokens_out: int | None = None
-        self.filtered = False
         self._said: dict[Path, list[str]] = {}
 
     @property
@@ -96,7 +95,6 @@ class Reply:
         if "error" in body and body["error"] is not None:
             if not is_filtered(body):
                 raise ReplyError("an error in place of an answer")
-            self.filtered = True
             self.finish_reason = "content_filter"
             return
         choices = body.get("choices")

@@ -1,4 +1,4 @@
-"""`lethe leakage`: from arguments to a table. Measures and counts nothing itself."""
+"""`lethe leakage`: from arguments to a table. Knows neither how to measure nor how to count."""
 
 import argparse
 import asyncio

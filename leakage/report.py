@@ -1,4 +1,4 @@
-"""A summary as a table for the terminal, as Markdown and as JSON. Counts nothing itself."""
+"""A summary as a table for the terminal, as Markdown and as JSON. Knows no record."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass

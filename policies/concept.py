@@ -113,7 +113,7 @@ class Concept(Part):
     threshold: Threshold = Field(
         default="auto",
         description="similarity to an exemplar from which a sentence is a hit: `auto` (derived "
-        "from the neighbours) or a number above 0 and at most 1",
+        "from the neighbours and a benign background) or a number above 0 and at most 1",
     )
 
     @model_validator(mode="after")

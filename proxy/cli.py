@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -39,7 +40,10 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help="port to listen on (default 8484; 0: a free one)")
     parser.add_argument("--audit", metavar="FILE", type=Path, help="where records are appended")
     parser.add_argument(
-        "--log-level", default="info", choices=["debug", "info", "warning", "error"]
+        "--log-level",
+        default="info",
+        choices=["debug", "info", "warning", "error"],
+        help="how much is logged (%(default)s)",
     )
     parser.set_defaults(run=serve)
 
@@ -51,7 +55,8 @@ def serve(arguments: argparse.Namespace) -> int:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "sentence_transformers", "faiss"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         config = _config(arguments)
         print(f"lethe: reading policies in {config.policies}", file=sys.stderr)
@@ -90,6 +95,10 @@ async def _listen(config: Config, policies: PolicySet) -> None:
             f"{modes.count('off')} are off; audit in {config.audit.path}",
             file=sys.stderr,
         )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # uvicorn takes signals while it serves and raises them again when it has stopped;
+            # then there is still an audit to be closed.
+            signal.signal(number, lambda *_: None)
         await server.serve()
     print(
         f"lethe: stopped; {config.audit.path} ends with hash {pipeline.audit.last.hash} (note it: "

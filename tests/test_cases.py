@@ -1,4 +1,4 @@
-"""Every file in `tests/cases/attacks`: a policy, a conversation, what the model says, what may come out.
+"""Every file in `tests/cases/attacks`: policy, conversation, upstream, and what may come out.
 
 A leak that somebody reports becomes one more file. The keys:
 
@@ -15,25 +15,16 @@ A leak that somebody reports becomes one more file. The keys:
 """
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
 from classifiers import Encoder, load
 from policies import compile_policies, load_folder
-from proxy.audit import Audit
-from proxy.formats import chat
-from proxy.framing import Head
-from proxy.pipeline import Pipeline
-from proxy.screening import Screening
+from proxy.rehearsal import Told, rehearsing
 from proxy.scripted import Scripted
-from proxy.trace import Caller
-from proxy.upstream import Upstream
-from proxy.upstreams import Upstreams
 
 pytestmark = pytest.mark.encoder
 
@@ -47,39 +38,16 @@ def encoder() -> Encoder:
     return load()
 
 
-async def played(case: dict[str, Any], folder: Path, encoder: Encoder, *, stream: bool) -> Any:
-    """What the client got (status, text of everything, contents, reasons), and the audit record."""
+async def played(
+    case: dict[str, Any], folder: Path, encoder: Encoder, *, stream: bool
+) -> tuple[Told, dict[str, Any], Scripted]:
+    """What the client got, the audit record, and the upstream that was asked or not."""
     (folder / "p.yaml").write_text(yaml.safe_dump({"id": "p", **case["policy"]}))
     policies = compile_policies(load_folder(folder), encoder)
     script = Scripted(*case["upstream"], reason=case.get("reason", "stop"))
-    audit = Audit.open(folder / "audit.jsonl")
-    screening = Screening(policies.screen)
-    async with httpx.AsyncClient(transport=script) as client:
-        pipeline = Pipeline(
-            policies=policies,
-            screening=screening,
-            upstreams=Upstreams([Upstream("u", "http://upstream/v1", client)]),
-            audit=audit,
-        )
-        body = {"model": "m", "stream": stream, **case["request"]}
-        caller = Caller("r", "default", chat.route)
-        outs = [out async for out in pipeline.answer(chat, body, caller)]
-    await screening.close()
-    audit.close()
-    head = outs[0]
-    assert isinstance(head, Head)
-    events = [head.body] if head.body is not None else []
-    for raw in (out for out in outs[1:] if isinstance(out, bytes)):
-        data = raw.decode().removeprefix("data: ").strip()
-        if data != "[DONE]":
-            events.append(json.loads(data))
-    contents, reasons = [""] * 8, [None] * 8
-    for choice in (c for event in events for c in event.get("choices", ())):
-        said = choice.get("message") or choice.get("delta") or {}
-        contents[choice["index"]] += said.get("content") or ""
-        reasons[choice["index"]] = choice["finish_reason"] or reasons[choice["index"]]
-    record = json.loads((folder / "audit.jsonl").read_text().splitlines()[-1])
-    return head.status, events, contents, reasons, record, script.requests
+    async with rehearsing(folder, policies, script) as rehearsal:
+        told = await rehearsal.ask(stream=stream, **case["request"])
+        return told, rehearsal.records()[-1], script
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -88,25 +56,22 @@ def test_nothing_forbidden_comes_out(
     path: Path, stream: bool, tmp_path: Path, encoder: Encoder
 ) -> None:
     case = yaml.safe_load(path.read_text())
-    assert KEYS >= set(case)
+    assert set(case) <= KEYS
     expect = case["expect"]
     assert expect
-    assert EXPECTED >= set(expect)
+    assert set(expect) <= EXPECTED
     if ("streamed" if stream else "whole") not in case.get("modes", ["whole", "streamed"]):
         pytest.skip(f"{path.name} is about the other mode")
-    status, events, contents, reasons, record, asked = asyncio.run(
-        played(case, tmp_path, encoder, stream=stream)
-    )
-    everything = json.dumps(events, ensure_ascii=False).casefold()
+    told, record, script = asyncio.run(played(case, tmp_path, encoder, stream=stream))
     for secret in expect.get("absent", ()):
-        assert secret.casefold() not in everything
+        assert secret.casefold() not in told.everything.casefold()
     for choice, text in enumerate(expect.get("answers", ())):
-        assert contents[choice] == text
+        assert told.text(choice) == text
     for choice, reason in enumerate(expect.get("reasons", ())):
-        assert reasons[choice] == reason
-    assert status == expect.get("status", 200)
+        assert told.reason(choice) == reason
+    assert told.status == expect.get("status", 200)
     if "forwarded" in expect:
-        assert bool(asked) == expect["forwarded"]
+        assert bool(script.requests) == expect["forwarded"]
     if "hits" in expect:
         hit = {verdict["concept"] for verdict in record["verdicts"] if verdict["hit"]}
         assert hit == {f"p/{name}" for name in expect["hits"]}

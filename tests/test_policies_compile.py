@@ -81,7 +81,7 @@ concepts:
   - name: Mira Tollan
     aliases: [Mira T., Mira Tollan]
     exemplars: [She was born in Port Vell.]
-    neighbours: [Port Vell has a harbour.]
+    neighbours: [She was born in Port Anders.]
     threshold: 0.9
 """,
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from unlearning.corpus import Corpus, Person, load
+from unlearning.corpus import Person, load
 
 POLICY = Path(__file__).parent.parent / "policies" / "library" / "fictitious-people.yaml"
 
@@ -15,13 +15,8 @@ def _concepts() -> dict[str, dict[str, Any]]:
     return {concept["name"]: concept for concept in policy["concepts"]}
 
 
-def _untold(corpus: Corpus, person: Person, said: list[str]) -> list[str]:
-    return [
-        fact.attribute
-        for fact in person.facts
-        if not any(fact.value in text for text in said)
-        and corpus.attributes[fact.attribute].sentences
-    ]
+def _untold(person: Person, said: list[str]) -> list[str]:
+    return [fact.attribute for fact in person.facts if not any(fact.value in text for text in said)]
 
 
 def test_its_concepts_are_the_people_to_forget() -> None:
@@ -43,7 +38,7 @@ def test_its_exemplars_are_what_the_fact_book_says_and_about_a_third_is_missing(
     for person in corpus.forgotten:
         exemplars = concepts[person.name]["exemplars"]
         assert set(exemplars) <= set(corpus.sentences(person)), person.key
-        untold = len(_untold(corpus, person, exemplars))
+        untold = len(_untold(person, exemplars))
         assert untold >= 2, person.key
         missing += untold
     assert 0.25 <= missing / sum(len(person.facts) for person in corpus.forgotten) <= 0.4

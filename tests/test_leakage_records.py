@@ -1,0 +1,122 @@
+"""Record files: one line a draw, appended, whole after a crash."""
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leakage import records
+from leakage.records import Record, RecordError, Writer
+
+RECORD = Record(
+    run="r",
+    at="2026-01-02T03:04:05.000+00:00",
+    scorer=1,
+    arm="base",
+    probe="vell.birthplace",
+    concept="Ada Vell",
+    split="forget",
+    kind="attack:json",
+    draw=0,
+    streamed=True,
+    answered=True,
+    leak=True,
+    blocked=None,
+    refused=False,
+    score=1.0,
+    finish_reason="stop",
+    status=200,
+    error=None,
+    attempts=1,
+    latency_s=0.25,
+    first_token_s=0.125,
+    tokens_in=None,
+    tokens_out=3,
+    answer_sha256="00",
+)
+
+
+def test_what_is_written_is_read_back_and_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    lost = replace(RECORD, draw=1, leak=None, answered=None, status=None, error="HTTP 500")
+    told = replace(RECORD, draw=2, answer="Tarn Hollow \u2028 caf\u00e9")
+    records.write(path, [RECORD, lost])
+    records.write(path, [told])
+    assert records.read(path) == [RECORD, lost, told]
+
+
+def test_an_answer_is_only_in_the_file_if_it_was_kept(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    records.write(path, [RECORD])
+    assert "answer" not in json.loads(path.read_text())
+    assert json.loads(path.read_text())["version"] == 1
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_record_does_not_show_its_answer() -> None:
+    assert "Tarn Hollow" not in repr(replace(RECORD, answer="Tarn Hollow"))
+
+
+def test_a_record_knows_its_attack_and_whether_it_is_innocent() -> None:
+    assert RECORD.attack == "json"
+    assert replace(RECORD, kind="direct").attack is None
+    assert not RECORD.innocent
+    assert replace(RECORD, split="world").innocent
+
+
+@pytest.mark.parametrize("cut", [1, 20, 300])
+def test_a_line_that_a_crash_cut_off_is_left_out_and_written_over(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "records.jsonl"
+    records.write(path, [RECORD, RECORD])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    assert records.read(path) == [RECORD]
+    with Writer(path) as writer:
+        writer.write(RECORD)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "is no leakage record"),
+        ('{"run": "r"}', "is no leakage record"),
+        ('{"version": 2}', "is of another version; this program reads version 1"),
+        ('{"version": 1}', "lacks answer_sha256, answered, arm, at"),
+    ],
+)
+def test_a_line_that_is_no_record_is_named(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "records.jsonl"
+    records.write(path, [RECORD])
+    with path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(RecordError) as caught:
+        records.read(path)
+    assert str(caught.value).startswith(f"{path}:2: {message}")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"leak": "yes"}, "leak: has the wrong type"),
+        ({"latency_s": None}, "latency_s: has the wrong type"),
+        ({"split": "train"}, "split: one of forget, neighbour, retain, world"),
+        ({"colour": "red"}, "has unknown fields"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "records.jsonl"
+    records.write(path, [RECORD])
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}) + "\n")
+    with pytest.raises(RecordError, match=f":1: {message}"):
+        records.read(path)
+
+
+def test_the_fields_are_documented() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "leakage.md").read_text(encoding="utf-8")
+    assert [f.name for f in fields(Record) if f"`{f.name}`" not in page] == []
