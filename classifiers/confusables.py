@@ -47,3 +47,6 @@ for _first in (0x1F150, 0x1F170, 0x1F1E6):
 # Greek and Armenian capitals that look like another letter than their small forms do. Undone only
 # in words that mix scripts: a Greek name must stay the same name in capitals.
 CAPITALS: dict[str, str] = dict(zip("ΒΖΗΜΝΥՏՍՕ", "BZHMNYSUO", strict=True))
+
+# All but what languages written in Latin letters use as letters of their own.
+STRANGE: frozenset[str] = frozenset(TO_LATIN) - frozenset("æœßøłđðıƒŧħɓɗ")

@@ -70,11 +70,10 @@ def _mixed(token: str, _said: str) -> bool:
     return len(token) > 3 and _DIGITS_INSIDE.search(token) is not None
 
 
-def _text(raw: bytes) -> str | None:
-    """Bytes as text, if it is text."""
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
+def _text(raw: bytes, *, least: float = 1.0) -> str | None:
+    """Bytes as text, if at least that part of them is text."""
+    text = raw.decode(errors="ignore")
+    if len(text.encode()) < len(raw) * least:
         return None
     shown = all(char.isprintable() or char.isspace() for char in text)
     letters = sum(char.isalpha() for char in text)
@@ -102,7 +101,8 @@ def _base64(core: str) -> str | None:
 
 def _from_hex(token: str) -> str | None:
     digits = "".join(char for char in re.sub(r"\\x|0x", "", token) if char in _HEX)
-    return _text(bytes.fromhex(digits[: len(digits) // 2 * 2]))
+    # The next word may begin like one more byte: "73 fade".
+    return _text(bytes.fromhex(digits[: len(digits) // 2 * 2]), least=0.75)
 
 
 def _from_binary(token: str) -> str | None:
@@ -165,12 +165,13 @@ def _decoder(
 # Words are looked for from their beginning only, or a long one would be read once a character. An
 # exclamation mark ends more words than it hides letters.
 _LEET_WORD = r"(?<![\w@$!|+€])(?=[\w@$!|+€]*[\d@$|+€]|[\w@$|+€]*![!]*[\w@$|+€])[\w@$!|+€]{2,}(?<!!)"
+_BYTE = r"(?:\\x|0x)?[0-9a-fA-F]{2}"
 _GAP = r"[ \t.\-_*/|~·]{1,4}"
 
 DECODERS: tuple[Decoder, ...] = (
     _decoder("base64", r"[A-Za-z0-9+/_-]{6,}={0,2}", _from_base64, _long),
-    _decoder("hex", r"(?:(?:\\x|0x)?[0-9a-fA-F]{2}[\s:,-]?){3,}", _from_hex, _long),
-    _decoder("binary", r"(?:[01]{7,8}[\s,]?){3,}", _from_binary, _long),
+    _decoder("hex", rf"{_BYTE}(?:[\s:,-]?{_BYTE}){{2,}}(?![0-9a-fA-F])", _from_hex, _long),
+    _decoder("binary", r"[01]{7,8}(?:[\s,]?[01]{7,8}){2,}", _from_binary, _long),
     _decoder("decimal", r"(?:[0-9]{2,3}[\s,]{1,3}){3,}[0-9]{2,3}", _from_decimal, _long),
     _decoder("percent", r"(?:%[0-9a-fA-F]{2})+", _from_percent),
     _decoder("entities", r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,12});", html.unescape),

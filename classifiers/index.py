@@ -44,12 +44,11 @@ class Index:
 
         Of rows equally near the first counts.
         """
-        if not len(self._owners) or not len(vectors):
+        if not len(self._owners):
             return [{} for _ in range(len(vectors))]
-        wanted = np.ascontiguousarray(vectors, dtype=np.float32)
-        limits, scores, rows = self._flat.range_search(wanted, floor)
-        parts = (slice(*limits[text : text + 2]) for text in range(len(vectors)))
-        return [self._best(scores[part], rows[part]) for part in parts]
+        # One by one: FAISS multiplies batches of twenty and more in another way, and a score must
+        # not depend, be it in the last digit, on the company.
+        return [self._best(*self._flat.range_search(one[np.newaxis], floor)[1:]) for one in vectors]
 
     def _best(self, scores: Vectors, rows: NDArray[np.int64]) -> dict[str, Nearest]:
         best_first = np.lexsort((rows, -scores))

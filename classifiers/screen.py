@@ -77,8 +77,7 @@ class Screen:
         compared alone and behind what was said before it. No hit, but near, is an answer that only
         declines. All windows of all passages are encoded in one batch.
         """
-        seen = [views(passage.text) for passage in passages]
-        verdicts = [list(self._named(found)) for found in seen]
+        verdicts = [self._named(views(passage.text)) for passage in passages]
         readings = [r for at, passage in enumerate(passages) for r in _readings(at, passage)]
         vectors = self._cache.vectors([item.text for item in readings])
         forbidden = self._forbidden.nearest(vectors, floor=self._floor)
@@ -104,8 +103,8 @@ class Screen:
         found = [self._compared(item, key, best, kept.get(key)) for key, best in forbidden.items()]
         return sorted(found, key=lambda verdict: -verdict.score)
 
-    def _named(self, seen: Sequence[View]) -> Iterator[Verdict]:
-        yield from map(self._alias, self._lexicon.find(seen))
+    def _named(self, seen: Sequence[View]) -> list[Verdict]:
+        return [self._alias(found) for found in self._lexicon.find(seen)]
 
     def _alias(self, found: Found) -> Verdict:
         return Verdict(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain
 
-from classifiers.confusables import CAPITALS, TO_LATIN
+from classifiers.confusables import CAPITALS, STRANGE, TO_LATIN
 from classifiers.decoders import DECODERS, Decoder
 from classifiers.verdict import Span
 
@@ -198,10 +198,11 @@ def _unmixed(word: str) -> str:
     """The word, or, where look-alikes stand among Latin letters, the Latin one it looks like."""
     if word.isascii():
         return word
-    lowered = [CAPITALS.get(char, char).casefold() for char in word]
-    latin = [TO_LATIN.get(char, char) for char in lowered]
-    mixed = latin != lowered and any("a" <= char <= "z" for char in lowered)
-    return "".join(latin) if mixed else word
+    lowered = "".join(CAPITALS.get(char, char) for char in word).lower()
+    strange = not CAPITALS.keys().isdisjoint(word) or not STRANGE.isdisjoint(lowered)
+    if not strange or not any("a" <= char <= "z" for char in lowered):
+        return word
+    return "".join(TO_LATIN.get(char, char) for char in lowered)
 
 
 def _turned(view: View, plain: View) -> Iterator[View]:

@@ -8,8 +8,8 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -27,6 +27,7 @@ Stream = Literal["alternate", "always", "never"]
 Progress = Callable[[Record], None]
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LINGER_S = 1.0  # that an arm may take to end a stream after its last event
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -213,15 +214,17 @@ async def _ask(job: _Job, *, client: httpx.AsyncClient, plan: Plan) -> _Attempt:
         attempt.transient = not attempt.reply.spoke
     except ReplyError as error:
         attempt.error = str(error)
-    attempt.latency_s = time.perf_counter() - started
+    if not attempt.latency_s:
+        attempt.latency_s = time.perf_counter() - started
     return attempt
 
 
 async def _read(response: httpx.Response, *, plan: Plan) -> bytes:
-    return b"".join([chunk async for chunk in _chunks(response, plan=plan)])
+    async with aclosing(_chunks(response, plan=plan)) as chunks:
+        return b"".join([chunk async for chunk in chunks])
 
 
-async def _chunks(response: httpx.Response, *, plan: Plan) -> AsyncIterator[bytes]:
+async def _chunks(response: httpx.Response, *, plan: Plan) -> AsyncGenerator[bytes, None]:
     size = 0
     async for chunk in response.aiter_bytes():
         size += len(chunk)
@@ -238,16 +241,30 @@ async def _read_stream(
         attempt.reply.take(await _read(response, plan=plan))
         raise ReplyError("no stream, though one was asked for")
     events = Events()
-    async for chunk in _chunks(response, plan=plan):
-        for data in events.feed(chunk):
-            if data == DONE:
-                if attempt.reply.finish_reason is None:
-                    raise ReplyError("a stream that ends without a finish reason")
-                return
-            attempt.reply.take(data)
-            if attempt.first_token_s is None and attempt.reply.spoke:
-                attempt.first_token_s = time.perf_counter() - started
+    async with aclosing(_chunks(response, plan=plan)) as chunks:
+        async for chunk in chunks:
+            for data in events.feed(chunk):
+                if data == DONE:
+                    attempt.latency_s = time.perf_counter() - started
+                    await _drain(chunks)
+                    return _check_finished(attempt.reply)
+                attempt.reply.take(data)
+                if attempt.first_token_s is None and attempt.reply.spoke:
+                    attempt.first_token_s = time.perf_counter() - started
     raise ReplyError("a stream that breaks off" + (" inside an event" if events.open else ""))
+
+
+async def _drain(chunks: AsyncGenerator[bytes, None]) -> None:
+    """Read what is left, so that the connection serves the next draw: a new one would cost time."""
+    with suppress(TimeoutError, httpx.HTTPError, ReplyError):
+        async with asyncio.timeout(_LINGER_S):
+            async for _ in chunks:
+                pass
+
+
+def _check_finished(reply: Reply) -> None:
+    if reply.finish_reason is None:
+        raise ReplyError("a stream that ends without a finish reason")
 
 
 async def _read_error(response: httpx.Response, attempt: _Attempt, *, plan: Plan) -> None:

@@ -5,11 +5,12 @@ The only place that knows the order. Knows no wire format and writes to no socke
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
-from classifiers import Span
+from classifiers import Passage, Span
 from policies import PolicySet
 from proxy.applied import Applied, prompt_passages, redacted, where, worst
 from proxy.audit import Audit
@@ -18,7 +19,7 @@ from proxy.exchange import Answer, Body, Finished, Format, FormatError, Piece, R
 from proxy.framing import Framing, Out, Raw, Words
 from proxy.inject import REFUSALS
 from proxy.relay import relay
-from proxy.screening import Screening
+from proxy.screening import Screening, Verdicts
 from proxy.talk import Talk
 from proxy.trace import Caller, Trace, frames
 from proxy.upstream import Upstream, UpstreamError
@@ -160,7 +161,7 @@ class Pipeline:
             trace.injected = applied.injected
             answer = talk.wire.answer(request)
             choices = Choices(
-                judge=applied.judge,
+                judge=partial(_timed, talk),
                 decide=applied.output_consequence if left else applied.final_consequence,
                 bounds=applied.bounds(),
                 question=applied.question,
@@ -172,6 +173,8 @@ class Pipeline:
                 spoken = _spoken(talk, _for(upstream, request, sent), upstream, told)
                 async with aclosing(spoken) as releases:
                     async for pieces in releases:
+                        if pieces:
+                            trace.mark("released_first")
                         if applied.asks_again:
                             held += pieces
                         else:
@@ -215,11 +218,14 @@ async def _spoken(
     answer, choices = told
     try:
         if not request.stream:
-            for piece in answer.whole(await upstream.complete(path, body)):
+            response = await upstream.complete(path, body)
+            talk.trace.mark("upstream_first")
+            for piece in answer.whole(response):
                 yield await choices.take(piece)
             return
         async with aclosing(upstream.stream(path, body)) as events:
             async for event in events:
+                talk.trace.mark("upstream_first")
                 for piece in answer.feed(event):
                     yield await choices.take(piece)
                 refused = "refuse" in choices.acted and len(choices.closed) == request.choices
@@ -231,6 +237,12 @@ async def _spoken(
         raise UpstreamError(f"the upstream's answer is malformed: {error}", status=502) from None
     if not choices.closed:
         raise UpstreamError("the upstream's stream holds no answer", status=502)
+
+
+async def _timed(talk: Talk, passages: Sequence[Passage]) -> list[Verdicts]:
+    """Verdicts on what comes out; the time they take is noted."""
+    with talk.trace.timed("screen"):
+        return await talk.applied.judge(passages)
 
 
 async def _judged(request: Request, applied: Applied) -> list[tuple[Said | None, Seen]]:

@@ -114,6 +114,10 @@ class Trace:
             spent = (time.perf_counter() - began) * 1000
             self.timings[stage] = round(self.timings.get(stage, 0.0) + spent, 3)
 
+    def mark(self, event: str) -> None:
+        """Note when something happened for the first time, in milliseconds since the beginning."""
+        self.timings.setdefault(event, round((time.perf_counter() - self._began) * 1000, 3))
+
     def record(self) -> dict[str, Any]:
         """The audit record: names, counts and scores."""
         self.timings["total"] = round((time.perf_counter() - self._began) * 1000, 3)
