@@ -166,7 +166,7 @@ def _decoder(
 # exclamation mark ends more words than it hides letters.
 _LEET_WORD = r"(?<![\w@$!|+€])(?=[\w@$!|+€]*[\d@$|+€]|[\w@$|+€]*![!]*[\w@$|+€])[\w@$!|+€]{2,}(?<!!)"
 _BYTE = r"(?:\\x|0x)?[0-9a-fA-F]{2}"
-_GAP = r"[ \t.\-_*/|~·]{1,4}"
+_GAP = r"[ \t.,\-_*/|~·]{1,4}"
 
 DECODERS: tuple[Decoder, ...] = (
     _decoder("base64", r"[A-Za-z0-9+/_-]{6,}={0,2}", _from_base64, _long),

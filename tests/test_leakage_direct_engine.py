@@ -58,6 +58,7 @@ class Server:
     models: Any = field(default_factory=lambda: {"data": [{"id": "tiny"}]})
     asked: list[dict[str, Any]] = field(default_factory=list)
     signed: list[str] = field(default_factory=list)
+    clients: set[tuple[str, int]] = field(default_factory=set)
     busy: int = 0
     busiest: int = 0
     url: str = ""
@@ -65,6 +66,7 @@ class Server:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.busy += 1
         self.busiest = max(self.busy, self.busiest)
+        self.clients.add(tuple(scope["client"]))
         try:
             await self._answer(scope, receive, send)
         finally:
@@ -178,6 +180,25 @@ async def test_a_stream_may_be_cut_into_any_bytes() -> None:
         plan=Plan(stream="always", keep_answers=True),
     )
     assert record.answer == "caf\u00e9 in Tarn Hollow"
+
+
+@pytest.mark.parametrize("rest", [[0.2, b": bye"], [0.2, CutError()], [3.0]])
+async def test_a_stream_is_over_with_its_last_event_whatever_follows(
+    rest: list[bytes | float | CutError],
+) -> None:
+    record = await one(
+        lambda _: streamed(event("In Tarn Hollow"), STOP, DONE, *rest), plan=STREAMED
+    )
+    assert (record.error, record.leak) == (None, True)
+    assert record.latency_s < 0.2
+
+
+async def test_connections_serve_more_than_one_draw() -> None:
+    probes = [Probe(str(n), "c", "direct", "world", "Why?", ("x",)) for n in range(6)]
+    async with serving(lambda _: streamed(event("x"), STOP, DONE)) as server:
+        plan = Plan(stream="always", concurrency=1)
+        await run([Arm("a", server.url)], probes, plan=plan)
+    assert len(server.clients) == 1
 
 
 @pytest.mark.parametrize(
