@@ -300,7 +300,11 @@ class Policy(Part):
     @field_validator("request")
     @classmethod
     def _fits_a_record(cls, request: dict[str, Any]) -> dict[str, Any]:
-        if len(json.dumps(request)) > REQUEST_LENGTH:
+        try:
+            length = len(json.dumps(request, allow_nan=False))
+        except (TypeError, ValueError):
+            raise ValueError("must hold JSON values only: text, numbers, lists, mappings") from None
+        if length > REQUEST_LENGTH:
             raise ValueError(
                 f"must not exceed {REQUEST_LENGTH} characters as JSON, because every audit record "
                 "holds it; keep a ticket number here and the rest elsewhere"

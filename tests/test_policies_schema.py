@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from pydantic import ValidationError
 
 import policies
 from policies import Policy, load
@@ -155,3 +157,9 @@ def test_forbidden_text_is_not_in_a_policys_repr() -> None:
 def test_no_part_takes_unknown_keys() -> None:
     parts = Policy.model_json_schema()["$defs"].values()
     assert all(part["additionalProperties"] is False for part in parts)
+
+
+@pytest.mark.parametrize("value", [float("nan"), date(2026, 1, 2)])
+def test_a_request_block_that_no_record_could_hold_is_an_error(value: object) -> None:
+    with pytest.raises(ValidationError, match="JSON values only"):
+        Policy.model_validate({**MINIMAL, "request": {"received": value}})
