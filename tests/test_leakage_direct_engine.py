@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from leakage.arms import Arm, ArmError
-from leakage.direct_engine import Plan, run, total
-from leakage.probes import Message, Probe
+from leakage.arms import Arm
+from leakage.direct_engine import Plan, run
+from leakage.probes import Probe
 from leakage.records import Record
 
 PROBE = Probe(
@@ -52,32 +52,15 @@ Script = Callable[[dict[str, Any]], Answer]
 
 @dataclass
 class Server:
-    """A chat API that does as the script says. `asked` holds the bodies, `signed` the keys."""
+    """A chat API that does as the script says. `asked` holds the bodies."""
 
     script: Script
-    models: Any = field(default_factory=lambda: {"data": [{"id": "tiny"}]})
     asked: list[dict[str, Any]] = field(default_factory=list)
-    signed: list[str] = field(default_factory=list)
-    clients: set[tuple[str, int]] = field(default_factory=set)
-    busy: int = 0
-    busiest: int = 0
     url: str = ""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.busy += 1
-        self.busiest = max(self.busy, self.busiest)
-        self.clients.add(tuple(scope["client"]))
-        try:
-            await self._answer(scope, receive, send)
-        finally:
-            self.busy -= 1
-
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] == "/v1/models":
-            answer = Answer([json.dumps(self.models).encode()])
-        else:
-            assert scope["path"] == "/v1/chat/completions"
-            answer = self.script(await self._body(scope, receive))
+        assert scope["path"] == "/v1/chat/completions"
+        answer = self.script(await self._body(receive))
         headers = [(name.encode(), value.encode()) for name, value in answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         for piece in answer.pieces:
@@ -89,7 +72,7 @@ class Server:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    async def _body(self, scope: Any, receive: Any) -> dict[str, Any]:
+    async def _body(self, receive: Any) -> dict[str, Any]:
         raw = b""
         more = True
         while more:
@@ -98,14 +81,13 @@ class Server:
             more = message.get("more_body", False)
         body: dict[str, Any] = json.loads(raw)
         self.asked.append(body)
-        self.signed.append(dict(scope["headers"]).get(b"authorization", b"").decode())
         return body
 
 
 @asynccontextmanager
-async def serving(script: Script, **fields: Any) -> AsyncIterator[Server]:
+async def serving(script: Script) -> AsyncIterator[Server]:
     """The server on a free port of this machine, until the block ends."""
-    app = Server(script, **fields)
+    app = Server(script)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         app.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
         config = uvicorn.Config(
@@ -144,7 +126,7 @@ DONE = b"data: [DONE]\n\n"
 
 async def one(script: Script, *, plan: Plan, probe: Probe = PROBE) -> Record:
     async with serving(script) as server:
-        (record,) = await run([Arm("base", server.url)], [probe], plan=plan)
+        (record,) = await run([Arm("base", server.url, model="m")], [probe], plan=plan)
     return record
 
 
@@ -191,14 +173,6 @@ async def test_a_stream_is_over_with_its_last_event_whatever_follows(
     )
     assert (record.error, record.leak) == (None, True)
     assert record.latency_s < 0.2
-
-
-async def test_connections_serve_more_than_one_draw() -> None:
-    probes = [Probe(str(n), "c", "direct", "world", "Why?", ("x",)) for n in range(6)]
-    async with serving(lambda _: streamed(event("x"), STOP, DONE)) as server:
-        plan = Plan(stream="always", concurrency=1)
-        await run([Arm("a", server.url)], probes, plan=plan)
-    assert len(server.clients) == 1
 
 
 @pytest.mark.parametrize(
@@ -305,12 +279,12 @@ async def test_what_failed_before_a_word_is_tried_again_within_bounds() -> None:
 
     async with serving(script) as server:
         plan = Plan(stream="always", retries=2, backoff_s=0.01)
-        (record,) = await run([Arm("base", server.url)], [PROBE], plan=plan)
+        (record,) = await run([Arm("base", server.url, model="m")], [PROBE], plan=plan)
     assert (record.attempts, record.error, record.leak) == (3, None, True)
 
     async with serving(lambda _: Answer(status=503)) as server:
         plan = Plan(stream="never", retries=2, backoff_s=0.01)
-        (record,) = await run([Arm("base", server.url)], [PROBE], plan=plan)
+        (record,) = await run([Arm("base", server.url, model="m")], [PROBE], plan=plan)
         assert len(server.asked) == 3
     assert (record.attempts, record.error) == (3, "HTTP 503")
 
@@ -324,121 +298,6 @@ async def test_a_server_that_asks_for_a_pause_gets_it() -> None:
     async with serving(script) as server:
         started = time.perf_counter()
         plan = Plan(stream="never", backoff_s=30.0)
-        (record,) = await run([Arm("base", server.url)], [PROBE], plan=plan)
+        (record,) = await run([Arm("base", server.url, model="m")], [PROBE], plan=plan)
     assert record.attempts == 2
     assert time.perf_counter() - started < 10
-
-
-async def test_every_arm_is_asked_the_same() -> None:
-    def script(_: dict[str, Any]) -> Answer:
-        return whole("x")
-
-    probe = Probe("1", "c", "direct", "world", "Why?", ("x",), messages=(Message("user", "Hi"),))
-    plan = Plan(stream="never", draws=2, parameters={"temperature": 0, "model": "mine"})
-    async with serving(script) as first, serving(script) as second:
-        arms = [Arm("a", first.url), Arm("b", second.url, model="large")]
-        records = await run(arms, [probe, INNOCENT], plan=plan)
-    assert first.asked[0] == {
-        "model": "tiny",
-        "temperature": 0,
-        "messages": [{"role": "user", "content": "Hi"}, {"role": "user", "content": "Why?"}],
-        "stream": False,
-    }
-    assert second.asked[0]["model"] == "large"
-    bodies = [
-        sorted(json.dumps({**body, "model": ""}) for body in server.asked)
-        for server in (first, second)
-    ]
-    assert bodies[0] == bodies[1]
-    assert len(records) == total(arms, [probe, INNOCENT], plan=plan) == 8
-    assert len({record.run for record in records}) == 1
-
-
-async def test_arms_take_turns_and_every_other_draw_is_streamed() -> None:
-    def script(body: dict[str, Any]) -> Answer:
-        return streamed(event("x"), STOP, DONE) if body["stream"] else whole("x")
-
-    probes = [Probe(str(n), "c", "direct", "world", "Why?", ("x",)) for n in range(3)]
-    async with serving(script) as server:
-        arms = [Arm("a", server.url, "m"), Arm("b", server.url, "m")]
-        records = await run(arms, probes, plan=Plan(draws=2, concurrency=1))
-    assert [record.arm for record in records[:6]] == ["a", "b", "b", "a", "a", "b"]
-    seen = {(r.arm, r.probe, r.draw): r.streamed for r in records}
-    assert [seen["a", str(n), 0] for n in range(3)] == [False, True, False]
-    assert [seen["a", str(n), 1] for n in range(3)] == [True, False, True]
-    assert all(seen["a", p, d] == seen["b", p, d] for _, p, d in seen)
-    assert all(record.error is None for record in records)
-
-
-async def test_no_more_requests_are_in_flight_than_allowed() -> None:
-    probes = [Probe(str(n), "c", "direct", "world", "Why?", ("x",)) for n in range(12)]
-    body = whole("x").pieces
-    async with serving(lambda _: Answer([0.02, *body])) as server:
-        seen: list[Record] = []
-        arms = [Arm("a", server.url, "m")]
-        plan = Plan(concurrency=3, stream="never")
-        records = await run(arms, probes, plan=plan, progress=seen.append)
-        assert server.busiest == 3
-    assert [record.probe for record in records] == [probe.id for probe in probes]
-    assert len(seen) == 12
-
-
-async def test_a_caller_that_fails_stops_the_run_with_its_own_error() -> None:
-    def full(_: Record) -> None:
-        raise OSError(28, "No space left on device")
-
-    async with serving(lambda _: whole("x")) as server:
-        with pytest.raises(OSError, match="No space left"):
-            await run([Arm("a", server.url)], [PROBE] * 20, plan=ONCE, progress=full)
-
-
-async def test_a_key_is_sent_and_never_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEST_ARM_KEY", "sk-secret")
-    async with serving(lambda _: whole("x")) as server:
-        arm = Arm("a", server.url, key_env="TEST_ARM_KEY")
-        records = await run([arm], [PROBE], plan=ONCE)
-    assert server.signed == ["Bearer sk-secret"]
-    assert "sk-secret" not in repr((records, arm))
-
-
-async def test_an_arm_that_cannot_be_asked_stops_the_run_before_it_begins() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    with pytest.raises(ArmError, match=r"arm 'gone': .*/v1 does not answer \(ConnectError\)"):
-        await run([Arm("gone", f"http://127.0.0.1:{port}/v1")], [PROBE])
-
-
-@pytest.mark.parametrize("models", [{"data": []}, {"data": 3}, {}, [], {"data": ["x"]}])
-async def test_an_arm_that_lists_no_model_needs_one_named(models: object) -> None:
-    async with serving(lambda _: whole("x"), models=models) as server:
-        with pytest.raises(ArmError, match=r"lists no model \(HTTP 200\); name a model"):
-            await run([Arm("a", server.url)], [PROBE])
-
-
-async def test_an_arm_that_is_not_there_is_an_error_of_every_draw() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    arm = Arm("gone", f"http://127.0.0.1:{port}/v1", model="m")
-    (record,) = await run([arm], [PROBE], plan=Plan(retries=1, backoff_s=0.01))
-    assert (record.error, record.status) == ("the connection failed (ConnectError)", None)
-    assert (record.attempts, record.leak) == (2, None)
-
-
-async def test_arms_of_one_name_are_refused() -> None:
-    arm = Arm("a", "http://127.0.0.1:9/v1", "m")
-    with pytest.raises(ValueError, match="share a name"):
-        await run([arm, arm], [PROBE])
-
-
-async def test_without_arms_or_probes_there_is_nothing_to_do() -> None:
-    assert await run([], [PROBE]) == []
-    assert total([], [PROBE]) == 0
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [{"draws": 0}, {"concurrency": 0}, {"timeout_s": -1.0}, {"answer_bytes": 0}, {"retries": -1}],
-)
-def test_a_plan_that_cannot_be_carried_out_is_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=next(iter(fields))):
-        Plan(**fields)
