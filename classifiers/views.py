@@ -155,25 +155,27 @@ def _undone(source: _Source, decoder: Decoder) -> _Source | None:
 def _view(source: _Source) -> View:
     folded = list(map(_char, source.text))
     text = "".join(folded)
-    at = range(len(text))
-    if any(len(char) != 1 for char in folded):
-        origins = [n for n, char in enumerate(folded) for _ in char]
-    else:
-        origins = list(at)
-    kept: list[int] = []
+    starts, ends = source.starts, source.ends
+    if len(text) != len(folded) or "" in folded:
+        starts = tuple(chain(*map(_repeated, starts, folded)))
+        ends = tuple(chain(*map(_repeated, ends, folded)))
     words: list[str] = []
+    kept: list[slice] = []
     for match in WORD.finditer(text):
-        if words:
-            kept.append(match.start() - 1)  # one space between words
-        kept += at[match.start() : match.end()]
         words.append(match[0])
+        # A word, and before all but the first the one space that parts it from the last.
+        kept.append(slice(match.start() - (len(words) > 1), match.end()))
     return View(
         source.name,
         " ".join(words),
         (reading(source.text) or None) if source.readable else None,
-        tuple(source.starts[origins[n]] for n in kept),
-        tuple(source.ends[origins[n]] for n in kept),
+        tuple(chain(*(starts[part] for part in kept))),
+        tuple(chain(*(ends[part] for part in kept))),
     )
+
+
+def _repeated(offset: int, folded: str) -> tuple[int, ...]:
+    return (offset,) * len(folded)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -100,6 +100,9 @@ def _register_report(parser: argparse.ArgumentParser) -> None:
 
 def _register_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the report as JSON")
+    parser.add_argument(
+        "--details", action="store_true", help="print every attack, concept and latency too"
+    )
     parser.add_argument("--markdown", metavar="FILE", type=Path, help="write it as Markdown")
 
 
@@ -211,7 +214,7 @@ def _output(
     provenance: dict[str, Any],
 ) -> int:
     summary = summarise(made, reference=reference)
-    report.render(summary, console=Console(), by_attack=True)
+    report.render(summary, console=Console(), details=arguments.details)
     if arguments.json:
         text = json.dumps(report.to_json(summary, provenance=provenance), indent=2)
         arguments.json.write_text(text + "\n", encoding="utf-8")

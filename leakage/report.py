@@ -30,12 +30,17 @@ class _Sheet:
     starts: frozenset[int] = frozenset()
 
 
-def render(summary: Summary, *, console: Console, by_attack: bool = False) -> None:
-    """Print the tables and what must be known to read them."""
-    console.print(_drawn(_rates(summary.cells)))
-    if by_attack and summary.attacks:
-        console.print(_drawn(_rates(summary.attacks), title="one attack at a time"))
-    console.print(_drawn(_times(summary)))
+def render(summary: Summary, *, console: Console, details: bool = False) -> None:
+    """Print one table, a column an arm, and what must be known to read it.
+
+    With `details`, also the intervals by concept, every attack on its own, and all latencies.
+    """
+    console.print(_drawn(_overview(summary)))
+    if details:
+        console.print(_drawn(_rates(summary.cells), title="by concept"))
+        if summary.attacks:
+            console.print(_drawn(_rates(summary.attacks), title="one attack at a time"))
+        console.print(_drawn(_times(summary)))
     for note in notes(summary):
         console.print(Text(note))
 
@@ -53,7 +58,12 @@ def render_examples(shown: Iterable[Example], *, console: Console) -> None:
 
 def to_markdown(summary: Summary) -> str:
     """The same tables and notes, for a file or a pull request."""
-    sheets = [_rates(summary.cells), _rates(summary.attacks), _times(summary)]
+    sheets = [
+        _overview(summary),
+        _rates(summary.cells),
+        _rates(summary.attacks),
+        _times(summary),
+    ]
     tables = ["\n".join(_markdown(sheet)) for sheet in sheets if sheet.rows]
     return "\n\n".join([*tables, *notes(summary)]) + "\n"
 
@@ -104,6 +114,28 @@ def notes(summary: Summary) -> list[str]:
         versions = ", ".join(map(str, summary.scorers))
         said.append(f"Scored by different versions of the matching ({versions}): not comparable.")
     return said
+
+
+def _overview(summary: Summary) -> _Sheet:
+    """A row a family, a column an arm: k of n, share, interval; and what an arm adds in time."""
+    cells = {(cell.measure, cell.family, cell.arm): cell.rate for cell in summary.cells}
+    families = list(dict.fromkeys((cell.measure, cell.family) for cell in summary.cells))
+    rows = []
+    for measure, family in families:
+        found = [cells.get((measure, family, arm)) for arm in summary.arms]
+        rows.append([f"{measure}: {family}", *(_told(rate) for rate in found)])
+    times = {timing.arm: timing for timing in summary.timings}
+    rows.append(["added latency", *(_added(times[arm]) for arm in summary.arms)])
+    starts = frozenset(
+        at for at in range(1, len(families)) if families[at][0] != families[at - 1][0]
+    )
+    return _Sheet(("", *summary.arms), rows, starts | {len(families)})
+
+
+def _told(rate: Rate | None) -> str:
+    if rate is None or rate.share is None:
+        return "-"
+    return f"{rate.k} of {rate.n} = {_share(rate)} % [{_interval(rate)}]"
 
 
 def _rates(cells: Sequence[Cell]) -> _Sheet:

@@ -74,9 +74,9 @@ def measured(*more: Record) -> Summary:
     )
 
 
-def printed(summary: Summary, *, by_attack: bool = False) -> str:
+def printed(summary: Summary, *, details: bool = False) -> str:
     out = io.StringIO()
-    report.render(summary, console=Console(file=out, width=140), by_attack=by_attack)
+    report.render(summary, console=Console(file=out, width=140), details=details)
     return out.getvalue()
 
 
@@ -87,12 +87,20 @@ def row(text: str, *words: str) -> list[str]:
 
 
 def test_a_rate_of_nothing_shows_what_it_may_still_be() -> None:
-    cells = row(printed(measured()), "lethe", "0 of 2")
+    assert row(printed(measured()), "leaked: direct")[2] == "0 of 2 = 0.0 % [0.0 - 84.2]"
+    cells = row(printed(measured(), details=True).partition("by concept")[2], "lethe", "0 of 2")
     assert cells[1:5] == ["lethe", "0 of 2", "0.0", "0.0 - 84.2"]
 
 
-def test_every_family_has_a_row_for_each_arm() -> None:
+def test_every_family_has_a_row_with_a_column_for_each_arm() -> None:
     text = printed(measured())
+    for name in ("leaked: direct", "leaked: attacks", "leaked: any attack", "blocked: innocent"):
+        assert all("%" in cell for cell in row(text, name)[1:3])
+    assert row(text, "added latency")[1:] == ["-", "2.0 ms [2.0 ms, 2.0 ms]"]
+
+
+def test_details_show_every_arm_on_a_row_of_its_own() -> None:
+    text = printed(measured(), details=True).partition("by concept")[2]
     for name in ("leaked: direct", "leaked: attacks", "leaked: any attack", "blocked: innocent"):
         assert row(text, name)[1] == "base"
     assert row(text, "blocked: innocent")[5] == "-"
@@ -101,12 +109,12 @@ def test_every_family_has_a_row_for_each_arm() -> None:
 
 def test_single_attacks_are_shown_if_wanted() -> None:
     assert "leaked: json" not in printed(measured())
-    assert "leaked: json" in printed(measured(), by_attack=True)
-    assert "at a time" not in printed(summarise(world("base", slower_s=0.0)), by_attack=True)
+    assert "leaked: json" in printed(measured(), details=True)
+    assert "at a time" not in printed(summarise(world("base", slower_s=0.0)), details=True)
 
 
 def test_added_latency_is_shown_with_its_interval() -> None:
-    text = printed(measured())
+    text = printed(measured(), details=True).partition("first token")[2]
     assert row(text, "lethe", "ms")[-1] == "2.0 ms [2.0 ms, 2.0 ms]"
     assert row(text, "base", "ms")[-1] == "-"
     few = summarise([*world("base", slower_s=0.0, count=2), *world("lethe", slower_s=2.0, count=2)])
@@ -125,7 +133,8 @@ def test_what_was_lost_is_told_and_what_it_could_mean() -> None:
 
 def test_an_arm_that_only_failed_has_no_rate() -> None:
     lost = replace(RECORD, leak=None, answered=None, error="HTTP 500")
-    text = printed(summarise([lost]))
+    assert row(printed(summarise([lost])), "leaked: direct")[1:] == ["-"]
+    text = printed(summarise([lost]), details=True)
     assert row(text, "0 of 0")[1:] == ["base", "0 of 0", "-", "-", "-", "0 of 0", "1"]
     assert row(text, "first token") is not None
 
