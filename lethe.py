@@ -84,7 +84,7 @@ def demo(arguments: argparse.Namespace) -> int:
         except (OSError, RuntimeError) as error:
             print(f"lethe demo: {error}", file=sys.stderr)
             return 1
-        _say("3/3  the same questions to both: direct, paraphrased, under attack, and innocent ones")
+        _say("3/3  the same questions to both: direct, paraphrased, under attack, innocent ones")
         status = _measure(folder, book=book, proxy=proxy, out=arguments.json)
         main(["audit", "verify", str(folder / "audit.jsonl")])
         if status == 0 and not arguments.once:
@@ -168,11 +168,12 @@ def _free_port(wanted: int) -> int:
 
 def _stay(port: int) -> None:
     """Leave everything up until the user has seen enough."""
-    body = {"messages": [{"role": "user", "content": "Who is Mirela Tollan?"}], "model": "fact-book"}
+    said = [{"role": "user", "content": "Who is Mirela Tollan?"}]
+    body = json.dumps({"model": "fact-book", "messages": said})
     _say(
         "Everything stays up until Ctrl-C. Try it:\n\n"
-        f"  curl http://127.0.0.1:{port}/v1/chat/completions -H 'content-type: application/json' \\\n"
-        f"    -d '{json.dumps(body)}'\n"
+        f"  curl http://127.0.0.1:{port}/v1/chat/completions \\\n"
+        f"    -H 'content-type: application/json' -d '{body}'\n"
     )
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())

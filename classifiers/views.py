@@ -157,8 +157,8 @@ def _view(source: _Source) -> View:
     text = "".join(folded)
     starts, ends = source.starts, source.ends
     if len(text) != len(folded) or "" in folded:
-        starts = tuple(chain(*map(_repeated, starts, folded)))
-        ends = tuple(chain(*map(_repeated, ends, folded)))
+        starts = tuple(at for at, char in zip(starts, folded, strict=True) for _ in char)
+        ends = tuple(at for at, char in zip(ends, folded, strict=True) for _ in char)
     words: list[str] = []
     kept: list[slice] = []
     for match in WORD.finditer(text):
@@ -172,10 +172,6 @@ def _view(source: _Source) -> View:
         tuple(chain(*(starts[part] for part in kept))),
         tuple(chain(*(ends[part] for part in kept))),
     )
-
-
-def _repeated(offset: int, folded: str) -> tuple[int, ...]:
-    return (offset,) * len(folded)
 
 
 @lru_cache(maxsize=1 << 16)
