@@ -151,6 +151,11 @@ def _from_capitals(token: str) -> str | None:
     return token.translate(_CAPITALS) if _LATIN.search(token) else None
 
 
+def _from_tags(between: str) -> Callable[[str], str | None]:
+    """Words with markup between or inside them, as a browser shows them: apart or as one."""
+    return lambda _token: between
+
+
 def _decoder(
     name: str,
     pattern: str,
@@ -166,9 +171,12 @@ def _decoder(
 # exclamation mark ends more words than it hides letters.
 _LEET_WORD = r"(?<![\w@$!|+€])(?=[\w@$!|+€]*[\d@$|+€]|[\w@$|+€]*![!]*[\w@$|+€])[\w@$!|+€]{2,}(?<!!)"
 _BYTE = r"(?:\\x|0x)?[0-9a-fA-F]{2}"
+_TAGS = r"(?:</?[A-Za-z][^<>]{0,200}>)+"
 _GAP = r"[ \t.,\-_*/|~·]{1,4}"
 
 DECODERS: tuple[Decoder, ...] = (
+    _decoder("tags", _TAGS, _from_tags("\u200b")),  # a piece is never empty: invisible will do
+    _decoder("tags-apart", _TAGS, _from_tags(" ")),
     _decoder("base64", r"[A-Za-z0-9+/_-]{6,}={0,2}", _from_base64, _long),
     _decoder("hex", rf"{_BYTE}(?:[\s:,-]?{_BYTE}){{2,}}(?![0-9a-fA-F])", _from_hex, _long),
     _decoder("binary", r"[01]{7,8}(?:[\s,]?[01]{7,8}){2,}", _from_binary, _long),

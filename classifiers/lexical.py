@@ -9,6 +9,7 @@ from classifiers.verdict import Span
 from classifiers.views import View, fold
 
 LEAST = 2  # folded characters of a name
+MOST_FIRST = 3  # words before the last one that may also stand behind it
 LEAST_JOINED = 8  # of a name found across words cut or run together: "Hog-warts", "HarryPotter"
 LEAST_SPELT = 5  # of a name found across letters that stand alone
 # Scripts that put no spaces between words, or join particles to them: Thai and Lao, Burmese,
@@ -30,7 +31,7 @@ class Lexicon:
     """Every name of every concept in one automaton (Aho and Corasick, CACM 18(6), 1975).
 
     A name is found as words of its own ("Ann" is not in "annual"), whatever stands between them,
-    and, if it is long enough, also where its words are run together or cut apart.
+    last word first too ("Vask, Ottoline"), and, if it is long enough, also where its words are run together or cut apart.
     `longest` is the length in folded characters of the longest name.
     Raises ValueError for a name that is too short to be told from noise.
     """
@@ -45,9 +46,10 @@ class Lexicon:
                     f"{concept}: a name needs at least {LEAST} letters or digits to be recognised; "
                     "write it out or leave it away"
                 )
-            self._spaced.add(folded)
-            for pattern in (folded, folded.replace(" ", "")):
-                owners.setdefault(pattern, {}).setdefault(concept, name)
+            for form in _orders(folded):
+                self._spaced.add(form)
+                for pattern in (form, form.replace(" ", "")):
+                    owners.setdefault(pattern, {}).setdefault(concept, name)
         self._owners = list(owners.items())
         self._automaton = AhoCorasick(list(owners)) if owners else None
         self.longest = max(map(len, owners), default=0)
@@ -87,6 +89,14 @@ class Lexicon:
             text, overlapping=True
         )
         return matches
+
+
+def _orders(folded: str) -> tuple[str, ...]:
+    """A name as it is written, and with its last word first, as catalogues have it."""
+    *first, last = folded.split()
+    if not 1 <= len(first) <= MOST_FIRST or len("".join((*first, last))) < LEAST_JOINED:
+        return (folded,)
+    return folded, " ".join((last, *first))
 
 
 def _least(matched: str) -> int:

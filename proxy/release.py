@@ -226,26 +226,26 @@ def _in_place_of(text: str, marker: str) -> str:
     return f"{head}{marker}{tail}"
 
 
-def _readings(text: str) -> Iterator[str]:
-    """The strings of a JSON text, keys too, joined by a space."""
+def _readings(text: str) -> list[str]:
+    """The strings of a JSON text joined by a space: with the keys between them, and without."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return
-    joined = " ".join(_strings(value))
-    if joined and joined != text:
-        yield joined
+        return []
+    joined = [" ".join(_strings(value, keys=keys)) for keys in (True, False)]
+    return [reading for reading in dict.fromkeys(joined) if reading not in ("", text)]
 
 
-def _strings(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
+def _strings(value: Any, *, keys: bool) -> Iterator[str]:  # noqa: ANN401 - any JSON value
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
         for item in value:
-            yield from _strings(item)
+            yield from _strings(item, keys=keys)
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield key
-            yield from _strings(item)
+            if keys:
+                yield key
+            yield from _strings(item, keys=keys)
     elif value is not None:
         yield str(value)

@@ -127,11 +127,10 @@ def test_escapes_and_keys_of_json_are_read(text: str) -> None:
     assert run(WholeWindow(), [text]) == "[…]"
 
 
-def test_a_name_split_over_two_fields_is_seen() -> None:
-    window = WholeWindow()
-    assert (
-        run(window, ['{"first": "Harry", "last": ["Potter"]}'], secret="Harry last Potter") == "[…]"
-    )
+@pytest.mark.parametrize("secret", ["Harry Potter", "first Harry"])
+def test_a_name_split_over_two_fields_is_seen(secret: str) -> None:
+    text = '{"first": "Harry", "last": ["Potter"]}'
+    assert run(WholeWindow(), [text], secret=secret) == "[…]"
 
 
 def test_a_whole_window_has_a_bound() -> None:
