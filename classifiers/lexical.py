@@ -31,7 +31,8 @@ class Lexicon:
     """Every name of every concept in one automaton (Aho and Corasick, CACM 18(6), 1975).
 
     A name is found as words of its own ("Ann" is not in "annual"), whatever stands between them,
-    last word first too ("Vask, Ottoline"), and, if it is long enough, also where its words are run together or cut apart.
+    last word first too ("Vask, Ottoline"), and, if it is long enough, also where its words are run
+    together or cut apart.
     `longest` is the length in folded characters of the longest name.
     Raises ValueError for a name that is too short to be told from noise.
     """

@@ -3,14 +3,15 @@
 Knows no HTTP and no wire format. Judging fails closed unless every enforcing policy says otherwise.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from classifiers import Passage, Span, Verbatim, Verdict, segment, windows
+from classifiers import Passage, Verbatim, Verdict
 from policies import LoadedPolicy, PolicySet
-from proxy.choices import SEVERITY, Action, Bounds, Consequence, Seen
-from proxy.exchange import Body, Format, Path, Request, Said, replace_texts
+from proxy.choices import Action, Bounds, Consequence, Seen
+from proxy.exchange import Body, Format
 from proxy.inject import REFUSALS, STRONGER, Known, grouped, instruction, refusal
 from proxy.screening import Screening, Verdicts
 
@@ -71,12 +72,17 @@ class Applied:
         """The end of the question: what an answer is judged behind."""
         return self._question[-QUESTION:]
 
+    @property
+    def longest(self) -> int:
+        """Folded characters of the longest text that is looked for."""
+        longest = self._compiled.screen.longest
+        return max(longest, LONGEST_RUN) if self._instruction else longest
+
     def bounds(self) -> Bounds:
         """The tightest of the policies' release settings."""
         releases = [p.policy.release for p in self.enforcing]
-        longest = self._compiled.screen.longest
         return Bounds(
-            longest=max(longest, LONGEST_RUN) if self._instruction else longest,
+            longest=self.longest,
             max_segment=min((r.max_segment for r in releases), default=400),
             max_held=min((r.max_held for r in releases), default=8000),
         )
@@ -95,10 +101,11 @@ class Applied:
             # Without the traceback: its message could quote the text.
             log.error("screen failed, passing as the policies say: %s", type(error).__name__)  # noqa: TRY400
             judged = [()] * len(passages)
-        return [
-            (*self._mine(verdicts), *self._repeated(passage))
-            for passage, verdicts in zip(passages, judged, strict=True)
-        ]
+        mine = [self._mine(verdicts) for verdicts in judged]
+        if self._instruction is None:
+            return mine
+        repeated = await asyncio.to_thread(_repeated, self._instruction, passages)
+        return [(*one, *other) for one, other in zip(mine, repeated, strict=True)]
 
     def output_consequence(self, verdict: Verdict) -> Consequence:
         """What follows from a hit in what the model says."""
@@ -164,23 +171,6 @@ class Applied:
             v for v in verdicts if self._compiled.policy_of(v.concept).policy.id in self._ids
         )
 
-    def _repeated(self, passage: Passage) -> Verdicts:
-        if self._instruction is None:
-            return ()
-        return tuple(
-            Verdict(
-                concept=INSTRUCTION,
-                kind="verbatim",
-                start=span.start,
-                end=span.end,
-                score=1.0,
-                threshold=1.0,
-                hit=True,
-                near=True,
-            )
-            for span in self._instruction.find(passage.text)
-        )
-
     def _consequence(self, verdict: Verdict, *, channel: str) -> Consequence:
         if verdict.concept == INSTRUCTION:
             return Consequence("refuse", self.refusal())
@@ -192,39 +182,12 @@ class Applied:
         return Consequence(action, words, policy.release.redaction, screen.to)
 
 
-def prompt_passages(request: Request) -> list[tuple[Said | None, Passage]]:
-    """Every text that goes in, alone, and all of them joined (None), with a space and without.
-
-    Joined texts are scanned for names only: a name split over two fields is seen.
-    """
-    alone: list[tuple[Said | None, Passage]] = [
-        (said, Passage(said.text, windows(segment(said.text)))) for said in request.said
+def _repeated(instruction: Verbatim, passages: Sequence[Passage]) -> list[Verdicts]:
+    """Verdicts on injected text that comes back, for each passage."""
+    return [
+        tuple(
+            Verdict(INSTRUCTION, "verbatim", span.start, span.end, 1.0, 1.0, hit=True, near=True)
+            for span in instruction.find(passage.text)
+        )
+        for passage in passages
     ]
-    if len(alone) > 1:
-        texts = [said.text for said in request.said]
-        alone += [(None, Passage(glue.join(texts), ())) for glue in (" ", "")]
-    return alone
-
-
-def where(said: Said | None) -> str:
-    """The place of a text in audit records, such as `messages.0.content`."""
-    return "joined" if said is None else ".".join(map(str, said.path))
-
-
-def worst(consequences: Iterable[Consequence]) -> Consequence | None:
-    """The most severe of several consequences, if any."""
-    return min(consequences, key=lambda c: SEVERITY.index(c.action), default=None)
-
-
-def redacted(request: Request, found: Sequence[tuple[Said, Span]], marker: str) -> Body:
-    """The request's body without the sentences that the given ranges touch."""
-    texts: dict[Path, str] = {}
-    for said in {said for said, _ in found}:
-        cuts = [span for other, span in found if other == said]
-        texts[said.path] = "".join(
-            marker + " "
-            if any(c.start < s.end and c.end > s.start for c in cuts)
-            else said.text[s.start : s.end]
-            for s in segment(said.text)
-        ).rstrip()
-    return replace_texts(request.body, texts)

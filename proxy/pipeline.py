@@ -10,12 +10,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from classifiers import Passage, Span
+from classifiers import Passage
 from policies import PolicySet
-from proxy.applied import Applied, prompt_passages, redacted, where, worst
+from proxy import prompt
+from proxy.applied import Applied
 from proxy.audit import Audit
-from proxy.choices import Choices, Consequence, Seen, refusal_pieces
-from proxy.exchange import Answer, Body, Finished, Format, FormatError, Piece, Request, Said
+from proxy.choices import Choices, Seen, refusal_pieces
+from proxy.exchange import Answer, Body, Finished, Format, FormatError, Piece, Request
 from proxy.framing import Framing, Out, Raw, Words
 from proxy.inject import REFUSALS
 from proxy.relay import relay
@@ -123,11 +124,11 @@ class Pipeline:
         request, applied, trace = talk.request, talk.applied, talk.trace
         _close_side_channels(talk)
         with trace.timed("prompt"):
-            prompt = await _judged(request, applied)
-        seen = [seen for _, seen in prompt]
+            found = await prompt.judged(request, applied)
+        seen = [Seen(item.where, item.verdict) for item in found]
         trace.saw(seen)
         trace.failed_open = applied.failed_open
-        verdict = _prompt_verdict(prompt, applied)
+        verdict = prompt.consequence(found, applied)
         if verdict:
             trace.action = verdict.action
         if verdict and verdict.action == "refuse":
@@ -140,7 +141,7 @@ class Pipeline:
             return
         body = request.body
         if verdict and verdict.action == "redact":
-            body = redacted(request, _cuts(prompt, applied), verdict.marker)
+            body = prompt.redacted(request, found, applied, verdict.marker)
         if verdict and verdict.to:
             upstream = self.upstreams.named(verdict.to)
         asked = self._asked(talk, body, upstream, seen)
@@ -243,46 +244,6 @@ async def _timed(talk: Talk, passages: Sequence[Passage]) -> list[Verdicts]:
     """Verdicts on what comes out; the time they take is noted."""
     with talk.trace.timed("screen"):
         return await talk.applied.judge(passages)
-
-
-async def _judged(request: Request, applied: Applied) -> list[tuple[Said | None, Seen]]:
-    """Every verdict on what goes in, with the text that it fell on (None: on all joined)."""
-    prompts = prompt_passages(request)
-    verdicts = await applied.judge([passage for _, passage in prompts])
-    return [
-        (said, Seen(where(said), verdict))
-        for (said, _), found in zip(prompts, verdicts, strict=True)
-        for verdict in found
-    ]
-
-
-def _prompt_verdict(prompt: list[tuple[Said | None, Seen]], applied: Applied) -> Consequence | None:
-    """The most severe consequence of what goes in."""
-    found = [
-        (said, applied.prompt_consequence(seen.verdict))
-        for said, seen in prompt
-        if seen.verdict.hit
-    ]
-    verdict = worst(consequence for _, consequence in found)
-    if verdict and verdict.action == "redact":
-        cut = {c.refusal for said, c in found if c.action == "redact" and not _can_be_cut(said)}
-        # A name that only shows when texts are joined, or in a key, has no sentence to cut.
-        if cut:
-            return Consequence("refuse", cut.pop())
-    return verdict
-
-
-def _cuts(prompt: list[tuple[Said | None, Seen]], applied: Applied) -> list[tuple[Said, Span]]:
-    """Where the texts that go in must be cut."""
-    return [
-        (said, Span(seen.verdict.start, seen.verdict.end))
-        for said, seen in prompt
-        if said and seen.verdict.hit and applied.prompt_consequence(seen.verdict).action == "redact"
-    ]
-
-
-def _can_be_cut(said: Said | None) -> bool:
-    return said is not None and said.role != "keys"
 
 
 def _close_side_channels(talk: Talk) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from classifiers import Passage, segment, windows
-from proxy.applied import prompt_passages, where
+from proxy import prompt
 from proxy.choices import SEVERITY, Seen
 from proxy.exchange import Answer, Body, Channel, Delta, FormatError
 from proxy.framing import Raw
@@ -64,28 +64,28 @@ def _listen(answer: Answer, event: Body, said: dict[Channel, str], *, whole: boo
 async def _watch(talk: Talk, said: dict[Channel, str]) -> None:
     """Judge both sides and note it. A failure is noted too, and changes nothing else."""
     applied, trace = talk.applied, talk.trace
-    prompts = prompt_passages(talk.request)
     answers = [Passage(text, windows(segment(text)), applied.question) for text in said.values()]
-    places = [*(where(text) for text, _ in prompts), *map(str, said)]
     try:
         async with asyncio.timeout(PATIENCE_S):
-            verdicts = await applied.judge([*(passage for _, passage in prompts), *answers])
+            prompts = await prompt.judged(talk.request, applied)
+            outputs = await applied.judge(answers)
     except Exception as error:  # noqa: BLE001 - a shadow never fails a request
         log.warning("request=%s shadow failed: %s", trace.caller.request_id, type(error).__name__)
         trace.error = f"shadow: {type(error).__name__}"
         return
     for channel, text in said.items():
         trace.channels[str(channel)]["screened"] = len(text)
-    seen = [
-        Seen(place, verdict)
-        for place, found in zip(places, verdicts, strict=True)
+    came_in = [Seen(found.where, found.verdict) for found in prompts]
+    came_out = [
+        Seen(str(channel), verdict)
+        for channel, found in zip(said, outputs, strict=True)
         for verdict in found
     ]
-    trace.saw(seen)
+    trace.saw([*came_in, *came_out])
     actions = [
-        applied.would(item.verdict, channel="prompt" if at < len(prompts) else "output")
-        for at, found in enumerate(verdicts)
-        for item in (Seen("", verdict) for verdict in found)
+        applied.would(item.verdict, channel=channel)
+        for channel, seen in (("prompt", came_in), ("output", came_out))
+        for item in seen
         if item.verdict.hit
     ]
     trace.would = min(actions, key=SEVERITY.index, default=None)

@@ -1,0 +1,149 @@
+"""What goes in: cut into passages, judged, and what follows from it. Knows no HTTP and no upstream.
+
+Every text is judged alone; all of them joined, with a space and without, are scanned for names, so
+that a name split over two fields is seen.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from classifiers import Passage, Span, Verdict, fold, segment
+from proxy.applied import Applied
+from proxy.choices import SEVERITY, Consequence
+from proxy.exchange import Body, Path, Request, Said, replace_texts
+from proxy.release import DISGUISE
+
+RUN = 32  # sentences of a passage: a long text is judged in parts, so that others need not wait
+LARGE = 20_000  # characters that take longer to cut up than the event loop may be kept
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A passage of a text that goes in, and where it begins there; None: of all texts joined."""
+
+    said: Said | None
+    passage: Passage
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A verdict on what goes in; its range is one of the whole text that it fell on."""
+
+    said: Said | None
+    verdict: Verdict
+
+    @property
+    def where(self) -> str:
+        """The place in audit records, such as `messages.0.content`."""
+        return "joined" if self.said is None else ".".join(map(str, self.said.path))
+
+    @property
+    def can_be_cut(self) -> bool:
+        """Whether there is a sentence to leave out, and not only a key or texts read together."""
+        return self.said is not None and self.said.role != "keys"
+
+
+async def judged(request: Request, applied: Applied) -> list[Found]:
+    """Every verdict on what goes in. Raises what judging raises."""
+    size = sum(len(said.text) for said in request.said)
+    if size > LARGE:
+        parts = await asyncio.to_thread(cut, request, longest=applied.longest)
+    else:
+        parts = cut(request, longest=applied.longest)
+    verdicts = await applied.judge([part.passage for part in parts])
+    return [
+        Found(part.said, _moved(verdict, part.offset))
+        for part, found in zip(parts, verdicts, strict=True)
+        for verdict in found
+    ]
+
+
+def cut(request: Request, *, longest: int) -> list[Part]:
+    """All passages of a request; `longest` is that of its screen."""
+    texts = [said.text for said in request.said]
+    last = max((n for n, said in enumerate(request.said) if said.role == "user"), default=-1)
+    parts = [
+        Part(said, passage, offset)
+        for n, said in enumerate(request.said)
+        # Two sentences are read as one where the question is; further back each for itself.
+        for passage, offset in _passages(said.text, longest=longest, windows=2 if n >= last else 1)
+    ]
+    if len(texts) > 1:
+        parts += [
+            Part(None, passage, offset)
+            for glue in (" ", "")
+            for passage, offset in _passages(glue.join(texts), longest=longest, windows=0)
+        ]
+    return parts
+
+
+def consequence(found: Sequence[Found], applied: Applied) -> Consequence | None:
+    """The most severe consequence of what goes in, if any; what cannot be cut out is refused."""
+    consequences = [
+        (item, applied.prompt_consequence(item.verdict)) for item in found if item.verdict.hit
+    ]
+    worst = min(
+        (consequence for _, consequence in consequences),
+        key=lambda consequence: SEVERITY.index(consequence.action),
+        default=None,
+    )
+    if worst and worst.action == "redact":
+        for item, one in consequences:
+            if one.action == "redact" and not item.can_be_cut:
+                return replace(one, action="refuse")
+    return worst
+
+
+def redacted(request: Request, found: Iterable[Found], applied: Applied, marker: str) -> Body:
+    """The request's body without the sentences in which something is to be redacted."""
+    cuts: dict[Path, list[Span]] = {}
+    texts: Mapping[Path, str] = {said.path: said.text for said in request.said}
+    for item in found:
+        redacts = item.verdict.hit and applied.prompt_consequence(item.verdict).action == "redact"
+        if item.said and redacts:
+            span = Span(item.verdict.start, item.verdict.end)
+            cuts.setdefault(item.said.path, []).append(span)
+    kept = {path: _without(texts[path], spans, marker) for path, spans in cuts.items()}
+    return replace_texts(request.body, kept)
+
+
+def _without(text: str, cuts: Sequence[Span], marker: str) -> str:
+    return "".join(
+        f"{marker} "
+        if any(cut.start < span.end and cut.end > span.start for cut in cuts)
+        else text[span.start : span.end]
+        for span in segment(text)
+    ).rstrip()
+
+
+def _passages(text: str, *, longest: int, windows: int) -> Iterator[tuple[Passage, int]]:
+    """Runs of sentences, each with as much behind it as the longest name could need."""
+    spans = segment(text)
+    for first in range(0, len(spans), RUN):
+        run = spans[first : first + RUN]
+        start, end = run[0].start, _end(text, spans, first + len(run), longest * DISGUISE)
+        compared = [
+            Span(span.start - start, spans[min(at + more, len(spans) - 1)].end - start)
+            for more in range(windows)
+            for at, span in enumerate(run, first)
+            if at + more < len(spans)
+        ]
+        yield Passage(text[start:end], tuple(compared)), start
+
+
+def _end(text: str, spans: Sequence[Span], at: int, visible: int) -> int:
+    """The end of the sentences from `at` on that hold so many visible characters, one at least."""
+    seen = 0
+    for span in spans[at:]:
+        seen += sum(map(str.isalnum, fold(text[span.start : span.end])))
+        if seen >= visible:
+            return span.end
+    return len(text)
+
+
+def _moved(verdict: Verdict, offset: int) -> Verdict:
+    if not offset:
+        return verdict
+    return replace(verdict, start=verdict.start + offset, end=verdict.end + offset)
