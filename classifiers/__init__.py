@@ -3,10 +3,10 @@
 from classifiers.encoder import Encoder, EncoderError, load
 from classifiers.hashing import HashEncoder
 from classifiers.screen import Screen
-from classifiers.segments import Segmenter, segment, windows
+from classifiers.segments import Segmenter, segment, windows, windows_at
 from classifiers.verbatim import Verbatim
 from classifiers.verdict import Concept, Passage, Span, Verdict
-from classifiers.views import fold, views
+from classifiers.views import UnreadableError, fold, views
 
 __all__ = [
     "Concept",
@@ -17,6 +17,7 @@ __all__ = [
     "Screen",
     "Segmenter",
     "Span",
+    "UnreadableError",
     "Verbatim",
     "Verdict",
     "fold",
@@ -24,4 +25,5 @@ __all__ = [
     "segment",
     "views",
     "windows",
+    "windows_at",
 ]

@@ -25,12 +25,12 @@ information knew know knowing knowledge known met recall recognise recognize rem
 tell
 """
 _OTHERS = """
-a about actually all also am an and answer any anybody anyone anywhere are as ask asking at be
-been before but by can come complete could d did do does else ever for from further give had has
+a about actually also am an and answer any anybody anyone anywhere are as ask asking at be
+been before by can come complete could d did do does ever for from further give had has
 have help here hm how i if in is it its just kind let like ll m make matter maybe me might mind
-more much must my name names nobody nor of oh on or other people perhaps person please provide
+more much must my name names nobody nor of oh on or people perhaps person please provide
 question re really refer refers regarding s seem seems sentence share should so somebody someone
-something specific subject than that the them there these they this those though to topic truly um
+something specific subject that the them there these they this those to topic truly um
 up ve was we well were what when where which who whom whose why wish with would you your
 """
 

@@ -20,6 +20,7 @@ LEAST_UNALIGNED = 24  # characters of base64 that may be the middle of a longer 
 _LEET = str.maketrans("0134578@$!|+9€", "oieastbasiltge")
 # Digits between letters: "H0gwarts" and not "1990s", "mp3" or "5th".
 _DIGITS_INSIDE = re.compile(r"[^\W\d_][\d@$!|+€]+[^\W\d_]")
+_LINK = re.compile(r"\[([^\[\]\n]{1,100})\]\([^()\n]{0,300}\)")
 _LETTER = re.compile(r"[^\W\d_]")
 _LATIN = re.compile(r"[A-Za-z]")
 _HEX = "0123456789abcdefABCDEF"
@@ -151,9 +152,14 @@ def _from_capitals(token: str) -> str | None:
     return token.translate(_CAPITALS) if _LATIN.search(token) else None
 
 
-def _from_tags(between: str) -> Callable[[str], str | None]:
-    """Words with markup between or inside them, as a browser shows them: apart or as one."""
-    return lambda _token: between
+def _from_markup(between: str) -> Callable[[str], str | None]:
+    """Words with markup between or inside them as they are shown: apart, or as one."""
+
+    def decode(token: str) -> str | None:
+        link = _LINK.fullmatch(token)
+        return link[1] if link else between
+
+    return decode
 
 
 def _decoder(
@@ -171,12 +177,22 @@ def _decoder(
 # exclamation mark ends more words than it hides letters.
 _LEET_WORD = r"(?<![\w@$!|+€])(?=[\w@$!|+€]*[\d@$|+€]|[\w@$|+€]*![!]*[\w@$|+€])[\w@$!|+€]{2,}(?<!!)"
 _BYTE = r"(?:\\x|0x)?[0-9a-fA-F]{2}"
-_TAGS = r"(?:</?[A-Za-z][^<>]{0,200}>)+"
+# HTML tags and comments, Markdown emphasis inside a word, links and footnotes, LaTeX commands,
+# terminal colours, and the hyphen at the end of a line.
+_MARKUP = (
+    r"</?[A-Za-z][^<>]{0,200}>|<!--[^<>]{0,200}-->|\[[^\[\]\n]{1,100}\]\([^()\n]{0,300}\)"
+    r"|\[\^?\w{1,8}\]|\\[A-Za-z]{2,12}\{|(?<=\w)\}|\x1b\[[0-9;]{0,12}m"
+    r"|(?<=\w)(?:[*_~`]{1,3}|\\)(?=\w)|(?<=\w)[*_~`]{1,3}(?=\s|$)|-[ \t]*\n\s*"
+)
+# What numbers or marks the lines of a list or the rows of a table.
+_NUMBERING = r"(?m)^[ \t|>]*(?:[0-9]{1,4}[ \t]*[.):|]?|[-*•+])[ \t|]+"
 _GAP = r"[ \t.,\-_*/|~·]{1,4}"
 
 DECODERS: tuple[Decoder, ...] = (
-    _decoder("tags", _TAGS, _from_tags("\u200b")),  # a piece is never empty: invisible will do
-    _decoder("tags-apart", _TAGS, _from_tags(" ")),
+    # A piece is never empty: an invisible character will do.
+    _decoder("markup", _MARKUP, _from_markup("\u200b")),
+    _decoder("markup-apart", _MARKUP, _from_markup(" ")),
+    _decoder("numbering", _NUMBERING, _from_markup("\u200b"), lambda _token, _said: False),
     _decoder("base64", r"[A-Za-z0-9+/_-]{6,}={0,2}", _from_base64, _long),
     _decoder("hex", rf"{_BYTE}(?:[\s:,-]?{_BYTE}){{2,}}(?![0-9a-fA-F])", _from_hex, _long),
     _decoder("binary", r"[01]{7,8}(?:[\s,]?[01]{7,8}){2,}", _from_binary, _long),

@@ -14,11 +14,11 @@ from classifiers.lexical import Found, Lexicon
 from classifiers.segments import segment
 from classifiers.threshold import automatic
 from classifiers.verdict import Concept, Passage, Span, Verdict
-from classifiers.views import View, fold, reading, views
+from classifiers.views import UnreadableError, View, fold, reading, views
 
 VERSION = 1  # of views, windows and scores: raised with any change that could move a verdict
 NEAR = 0.15  # below a concept's threshold its instruction is still relevant
-MOST_READINGS = 8  # of one window that are encoded
+MOST_READINGS = 64  # of one window that are encoded
 MOST_BEFORE = 400  # characters of a question: an encoder must not run out of room for its answer
 
 
@@ -194,7 +194,9 @@ def _texts(window: str) -> list[tuple[str, str]]:
             sentences = [] if view.name == "plain" else segment(said)
             if len(sentences) > 1:
                 texts += [(view.name, said[s.start : s.end].strip()) for s in sentences]
-    return texts[:MOST_READINGS]
+    if len(texts) > MOST_READINGS:
+        raise UnreadableError("a sentence says more in its disguises than can be compared")
+    return texts
 
 
 def _shortened(before: str) -> str:

@@ -13,6 +13,9 @@ from itertools import pairwise
 from classifiers.verdict import Span
 
 LIMIT = 400
+LONG = 24  # words from which a sentence is also compared in clauses
+CLAUSE = 16  # words of a clause; the next begins in its middle
+WORD = re.compile(r"\S+")
 
 CLOSERS = "\"'”’»)]}*_`」』）】》〉"
 ENDED = re.compile(rf"[.!?…][{re.escape(CLOSERS)}]*\Z")
@@ -91,6 +94,31 @@ def segment(text: str, *, limit: int = LIMIT) -> list[Span]:
 def windows(spans: Sequence[Span]) -> tuple[Span, ...]:
     """Each sentence alone, and each pair of neighbours: a fact may stand in two sentences."""
     return (*spans, *(Span(first.start, second.end) for first, second in pairwise(spans)))
+
+
+def windows_at(text: str, spans: Sequence[Span], at: int) -> tuple[Span, ...]:
+    """The windows that begin with one sentence of a text: every way a fact can stand there.
+
+    Alone and with the next; a long one also in overlapping clauses, because what it says besides
+    would water it down; a short one also with as many behind it as make a sentence.
+    """
+    own = spans[at]
+    found = [own]
+    if at + 1 < len(spans):
+        found.append(Span(own.start, spans[at + 1].end))
+    words = [match.span() for match in WORD.finditer(text, own.start, own.end)]
+    if len(words) > LONG:
+        found += [
+            Span(words[first][0], words[min(first + CLAUSE, len(words)) - 1][1])
+            for first in range(0, len(words) - CLAUSE // 2, CLAUSE // 2)
+        ]
+    end, count = at, len(words)
+    while end + 1 < len(spans) and count < LONG:
+        end += 1
+        count += sum(1 for _ in WORD.finditer(text, spans[end].start, spans[end].end))
+    if end > at + 1:
+        found.append(Span(own.start, spans[end].end))
+    return tuple(found)
 
 
 def _ends(text: str, start: int, at: int) -> bool:

@@ -15,8 +15,8 @@ from classifiers.confusables import CAPITALS, STRANGE, TO_LATIN
 from classifiers.decoders import DECODERS, Decoder
 from classifiers.verdict import Span
 
-MOST_VIEWS = 24
-MOST_GROWTH = 8  # all views together hold at most so many times the characters of the text
+MOST_VIEWS = 128
+MOST_GROWTH = 128  # all views together hold at most so many times the characters of the text
 LEAST_ROOM = 4096
 
 FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # letters, to Unicode, that show nothing
@@ -31,6 +31,12 @@ _FREQUENT = """
 the of and to in a is was that for on with as by at from his her it he she be are an or who not what
 """
 FREQUENT = frozenset(_FREQUENT.split())
+LANGUAGE = 3  # frequent words that hardly stand in a text by chance
+TAGS = {code: chr(code - 0xE0000) for code in range(0xE0020, 0xE007F)}  # an invisible ASCII
+
+
+class UnreadableError(ValueError):
+    """A text that cannot be read to its end in every disguise. Quotes nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +85,26 @@ def reading(text: str) -> str:
     """The text for an encoder: what can be seen of it, look-alikes undone where scripts mix."""
     if text.isascii():
         return " ".join(text.split())
-    seen = (c for c in text if c not in FILLERS and unicodedata.category(c) not in ("Cf", "Cs"))
+    seen = (
+        c
+        for c in text.translate(TAGS)
+        if c not in FILLERS and unicodedata.category(c) not in ("Cf", "Cs")
+    )
     return " ".join(map(_unmixed, unicodedata.normalize("NFKC", "".join(seen)).split()))
 
 
 def views(text: str) -> list[View]:
     """All readings of a text, at least the folded text itself, and that first.
 
-    Where they outgrow their room, the unlikeliest are left out.
+    Raises UnreadableError where they outgrow their room: what was not read is not cleared.
     """
     room = MOST_GROWTH * len(text) + LEAST_ROOM
     plain = _Source("plain", text, tuple(range(len(text))), tuple(range(1, len(text) + 1)))
     found: dict[str, View] = {}
     for view in _all(plain):
         room -= len(view.text)
-        if room < 0 or len(found) == MOST_VIEWS:
-            break
+        if room < 0 or len(found) > MOST_VIEWS:
+            raise UnreadableError("a text hides in more disguises than can be undone")
         if not found or view.text:
             found.setdefault(view.text, view)
     return list(found.values())
@@ -177,6 +187,7 @@ def _view(source: _Source) -> View:
 @lru_cache(maxsize=1 << 16)
 def _char(char: str) -> str:
     """What one character folds to: letters and digits, a space, or nothing if it is invisible."""
+    char = TAGS.get(ord(char), char)
     category = unicodedata.category(char)
     if char in FILLERS or category in INVISIBLE or (category == "Cc" and not char.isspace()):
         return ""
@@ -225,8 +236,9 @@ def _turned(view: View, plain: View) -> Iterator[View]:
 
 
 def _if_language(view: View, plain: View) -> View:
-    """For an encoder only if it reads more like language than the text as it stands."""
-    if view.reading is None or _frequent(view.text) > _frequent(plain.text):
+    """For an encoder only if it reads like language, or more so than the text as it stands."""
+    spoken = _frequent(view.text)
+    if view.reading is None or spoken >= LANGUAGE or spoken > _frequent(plain.text):
         return view
     return replace(view, reading=None)
 

@@ -81,4 +81,8 @@ def _screened(loaded: LoadedPolicy) -> Iterable[classifiers.Concept]:
 
 def _matches(to: AppliesTo, *, model: str, route: str, tenant: str) -> bool:
     asked = ((to.models, model), (to.routes, route), (to.tenants, tenant))
-    return all(any(fnmatchcase(name, glob) for glob in globs) for globs, name in asked)
+    # Case-less: an upstream may take "GPT-4o" for "gpt-4o", and nobody may leave a policy that way.
+    return all(
+        any(fnmatchcase(name.casefold(), glob.casefold()) for glob in globs)
+        for globs, name in asked
+    )

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from classifiers import Passage, Verbatim, Verdict
+from classifiers import Passage, Verbatim, Verdict, segment
 from policies import LoadedPolicy, PolicySet
 from proxy.choices import Action, Bounds, Consequence, Seen
 from proxy.exchange import Body, Format
@@ -20,7 +20,7 @@ log = logging.getLogger("lethe")
 INSTRUCTION = "instruction"  # the concept of a verdict on injected text that comes back
 RUN = 6  # words in a row that count as repeating the instruction
 LONGEST_RUN = 80  # characters that such a run may need to show itself
-QUESTION = 300  # characters of a question that an answer is judged behind
+REMINDER = 200  # characters of the prompt that answers are judged behind, beside the question
 
 
 class Applied:
@@ -41,6 +41,7 @@ class Applied:
         self._compiled = compiled
         self._screening = screening
         self._question = question
+        self._reminder = ""
         self._ids = {p.policy.id for p in policies}
         self._instruction: Verbatim | None = None
 
@@ -69,8 +70,15 @@ class Applied:
 
     @property
     def question(self) -> str:
-        """The end of the question: what an answer is judged behind."""
-        return self._question[-QUESTION:]
+        """What an answer is judged behind: the last question, or what came near and its end."""
+        if not self._reminder:
+            return self._question
+        last = segment(self._question)[-1:]
+        return f"{self._reminder} {''.join(self._question[s.start : s.end] for s in last)}".strip()
+
+    def remember(self, near: Iterable[str]) -> None:
+        """Sentences of the prompt that came near a concept: the real question may be among them."""
+        self._reminder = " ".join(dict.fromkeys(near))[:REMINDER]
 
     @property
     def longest(self) -> int:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from classifiers import Passage, Span, Verdict
 from proxy.exchange import Channel, Delta, Finished, Piece
-from proxy.release import Ask, SentenceWindow, WholeWindow, Window
+from proxy.release import Ask, SentenceWindow, WholeWindow, Window, readings
 
 Action = Literal["refuse", "regenerate", "reroute", "redact", "flag"]
 SEVERITY: tuple[Action, ...] = ("refuse", "regenerate", "reroute", "redact", "flag")
@@ -102,35 +102,31 @@ class Choices:
         # Sentences first: what a call does is released only once all that was said is cleared.
         mine.sort(key=lambda channel: isinstance(self.windows[channel], WholeWindow))
         asks = [(channel, ask) for channel in mine for ask in self.windows[channel].finish()]
-        joined = " ".join(
-            ask.passage.text
-            for channel, ask in asks
-            if isinstance(self.windows[channel], WholeWindow)
-        )
-        released = await self._cleared(asks, joined=joined if len(asks) > 1 else "")
+        wholes = [(c, w) for c in mine if isinstance(w := self.windows[c], WholeWindow)]
+        together = _together(wholes) if len(wholes) > 1 else []
+        released = await self._cleared(asks, together=together)
         if piece.choice in self.closed or self.again:
             return released
         self.closed.add(piece.choice)
         return [*released, piece]
 
     async def _cleared(
-        self, asks: Sequence[tuple[Channel, Ask]], *, joined: str = ""
+        self, asks: Sequence[tuple[Channel, Ask]], *, together: Sequence[str] = ()
     ) -> list[Piece]:
         """Judge in one batch, settle in order; a refusal closes the choice where it falls."""
         if not asks:
             return []
         passages = [ask.passage for _, ask in asks]
-        if joined:
-            passages.append(Passage(joined, ()))
+        passages += [Passage(text, ()) for text in together]
         verdicts = await self._judge(passages)
-        together = list(verdicts[len(asks)]) if joined else []
+        joint = [verdict for found in verdicts[len(asks) :] for verdict in found]
         sentences: list[Piece] = []
         calls: list[Piece] = []
         for (channel, ask), found in zip(asks, verdicts, strict=False):
             window = self.windows[channel]
             whole = isinstance(window, WholeWindow)
             consequences = self._consequences(
-                channel, window, ask, [*found, *(together if whole else ())]
+                channel, window, ask, [*found, *(joint if whole else ())]
             )
             self.screened[channel] = self.screened.get(channel, 0) + ask.own.end - ask.own.start
             worst = min(
@@ -193,3 +189,10 @@ def refusal_pieces(
     elif behind and not behind[-1].isspace():
         words = f" {words}"
     return [Delta(Channel(choice), words), Finished(choice, "content_filter")]
+
+
+def _together(wholes: Sequence[tuple[Channel, WholeWindow]]) -> list[str]:
+    """Calls read together, for a name split over two: with their names, and their values alone."""
+    said = [(channel, (readings(window.text) or [window.text])[-1]) for channel, window in wholes]
+    values = [text for channel, text in said if channel.part != "name"]
+    return [" ".join(text for _, text in said), " ".join(values), "".join(values)]

@@ -126,6 +126,7 @@ class Pipeline:
         with trace.timed("prompt"):
             found = await prompt.judged(request, applied)
         seen = [Seen(item.where, item.verdict) for item in found]
+        applied.remember(prompt.near(found))
         trace.saw(seen)
         trace.failed_open = applied.failed_open
         verdict = prompt.consequence(found, applied)

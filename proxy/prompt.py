@@ -5,17 +5,27 @@ that a name split over two fields is seen.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from classifiers import Passage, Span, Verdict, fold, segment
+from classifiers import Passage, Span, Verdict, segment, windows_at
 from proxy.applied import Applied
 from proxy.choices import SEVERITY, Consequence
 from proxy.exchange import Body, Path, Request, Said, replace_texts
-from proxy.release import DISGUISE
+from proxy.release import DISGUISE, visible
 
 RUN = 32  # sentences of a passage: a long text is judged in parts, so that others need not wait
 LARGE = 20_000  # characters that take longer to cut up than the event loop may be kept
+
+
+PLACES = frozenset(
+    """
+    messages content name text refusal tool_calls function arguments custom input function_call
+    image_url url tools functions description parameters response_format json_schema schema
+    metadata user tool_choice tool_call_id id
+    """.split()  # noqa: SIM905 - reads better
+)
+Windows = Callable[[str, Sequence[Span], int], tuple[Span, ...]]  # those that begin with a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +46,11 @@ class Found:
 
     @property
     def where(self) -> str:
-        """The place in audit records, such as `messages.0.content`."""
-        return "joined" if self.said is None else ".".join(map(str, self.said.path))
+        """The place in audit records, such as `messages.0.content`; a client's own key is `*`."""
+        if self.said is None:
+            return "joined"
+        steps = (str(s) if isinstance(s, int) or s in PLACES else "*" for s in self.said.path)
+        return ".".join(steps)
 
     @property
     def can_be_cut(self) -> bool:
@@ -67,14 +80,16 @@ def cut(request: Request, *, longest: int) -> list[Part]:
     parts = [
         Part(said, passage, offset)
         for n, said in enumerate(request.said)
-        # Two sentences are read as one where the question is; further back each for itself.
-        for passage, offset in _passages(said.text, longest=longest, windows=2 if n >= last else 1)
+        # Sentences are read together where the question is; further back each for itself.
+        for passage, offset in _passages(
+            said.text, longest=longest, windows=windows_at if n >= last else _alone
+        )
     ]
     if len(texts) > 1:
         parts += [
             Part(None, passage, offset)
             for glue in (" ", "")
-            for passage, offset in _passages(glue.join(texts), longest=longest, windows=0)
+            for passage, offset in _passages(glue.join(texts), longest=longest, windows=_none)
         ]
     return parts
 
@@ -90,10 +105,22 @@ def consequence(found: Sequence[Found], applied: Applied) -> Consequence | None:
         default=None,
     )
     if worst and worst.action == "redact":
+        cut_out = {item.verdict.concept for item, _ in consequences if item.can_be_cut}
         for item, one in consequences:
-            if one.action == "redact" and not item.can_be_cut:
+            covered = item.said is None and item.verdict.concept in cut_out
+            if one.action == "redact" and not item.can_be_cut and not covered:
                 return replace(one, action="refuse")
     return worst
+
+
+def near(found: Iterable[Found]) -> Iterator[str]:
+    """The sentences that came near a concept, the nearest first."""
+    ranked = sorted(found, key=lambda item: -item.verdict.score)
+    for item in ranked:
+        if item.said and item.verdict.near:
+            for span in segment(item.said.text):
+                if span.start < item.verdict.end and span.end > item.verdict.start:
+                    yield item.said.text[span.start : span.end].strip()
 
 
 def redacted(request: Request, found: Iterable[Found], applied: Applied, marker: str) -> Body:
@@ -118,27 +145,35 @@ def _without(text: str, cuts: Sequence[Span], marker: str) -> str:
     ).rstrip()
 
 
-def _passages(text: str, *, longest: int, windows: int) -> Iterator[tuple[Passage, int]]:
+def _alone(_: str, spans: Sequence[Span], at: int) -> tuple[Span, ...]:
+    return (spans[at],)
+
+
+def _none(*_: object) -> tuple[Span, ...]:
+    return ()
+
+
+def _passages(text: str, *, longest: int, windows: Windows) -> Iterator[tuple[Passage, int]]:
     """Runs of sentences, each with as much behind it as the longest name could need."""
     spans = segment(text)
     for first in range(0, len(spans), RUN):
         run = spans[first : first + RUN]
         start, end = run[0].start, _end(text, spans, first + len(run), longest * DISGUISE)
         compared = [
-            Span(span.start - start, spans[min(at + more, len(spans) - 1)].end - start)
-            for more in range(windows)
-            for at, span in enumerate(run, first)
-            if at + more < len(spans)
+            Span(window.start - start, window.end - start)
+            for at in range(first, first + len(run))
+            for window in windows(text, spans, at)
+            if window.end <= end
         ]
         yield Passage(text[start:end], tuple(compared)), start
 
 
-def _end(text: str, spans: Sequence[Span], at: int, visible: int) -> int:
+def _end(text: str, spans: Sequence[Span], at: int, wanted: int) -> int:
     """The end of the sentences from `at` on that hold so many visible characters, one at least."""
     seen = 0
     for span in spans[at:]:
-        seen += sum(map(str.isalnum, fold(text[span.start : span.end])))
-        if seen >= visible:
+        seen += visible(text[span.start : span.end])
+        if seen >= wanted:
             return span.end
     return len(text)
 

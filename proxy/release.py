@@ -5,14 +5,20 @@ moves nothing else. What is released depends on the text alone, never on how it 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from classifiers import Passage, Segmenter, Span, fold, segment, windows
+from classifiers import Passage, Segmenter, Span, fold, segment, windows, windows_at
 
 # A disguised name is longer than the name: separated hex doubles it, percent escapes treble it.
 DISGUISE = 3
+# Codes take more room for a letter than that (binary eight digits), so text without words counts
+# for less.
+CODED = 10
+LEAST_AHEAD = 80  # visible characters: a fact told in a word a line is compared in one piece
+WORDS = re.compile(r"[^\W\d_]{3,}")
 
 
 class HeldTooLongError(RuntimeError):
@@ -77,7 +83,7 @@ class SentenceWindow:
     ) -> None:
         self.received = self.released = self.most_held = 0
         self._segmenter = Segmenter(max_segment)
-        self._lookahead = longest * DISGUISE
+        self._lookahead = max(longest * DISGUISE, LEAST_AHEAD)
         self._before = before
         self._max_held = max_held
         self._segments: list[str] = []
@@ -132,7 +138,7 @@ class SentenceWindow:
         asks: list[Ask] = []
         for text in segments:
             self._segments.append(text)
-            self._visible.append(sum(map(str.isalnum, fold(text))))
+            self._visible.append(visible(text))
             while (end := self._enough()) is not None:
                 asks.append(self._ask(end))
             waiting = self._segments[self._asked - self._first :]
@@ -157,12 +163,10 @@ class SentenceWindow:
         behind = "".join(self._segments[:position])
         own = self._segments[position]
         after = self._segments[position + 1 : end]
-        start = len(behind)
-        spans = [Span(start, start + len(own))]
-        if after:
-            spans.append(Span(start, start + len(own) + len(after[0])))
-        passage = Passage(behind + own + "".join(after), tuple(spans), self._before)
-        ask = Ask(passage, spans[0], self._offset)
+        text = behind + own + "".join(after)
+        spans = [Span(at - len(part), at) for part, at in _ends([behind, own, *after])]
+        passage = Passage(text, windows_at(text, spans, 1), self._before)
+        ask = Ask(passage, spans[1], self._offset)
         self._asked += 1
         if position:
             self._first += 1
@@ -184,6 +188,7 @@ class WholeWindow:
         self._max_held = max_held
         self._parts: list[str] = []
         self._asks_left = 0
+        self.text = ""
         self._cut = False
 
     def feed(self, delta: str) -> list[Ask]:
@@ -197,12 +202,12 @@ class WholeWindow:
 
     def finish(self) -> list[Ask]:
         """Return the text as it stands and, where it is JSON, as it reads."""
-        text = "".join(self._parts)
-        readings = [text, *_readings(text)]
-        self._asks_left = len(readings)
+        self.text = text = "".join(self._parts)
+        ways = [text, *readings(text)]
+        self._asks_left = len(ways)
         return [
-            Ask(Passage(reading, windows(segment(reading)), self._before), Span(0, len(reading)))
-            for reading in readings
+            Ask(Passage(way, windows(segment(way)), self._before), Span(0, len(way)))
+            for way in ways
         ]
 
     def settle(self, _: Ask, cuts: Sequence[Span], *, marker: str) -> str:
@@ -219,6 +224,20 @@ class WholeWindow:
         return True
 
 
+def visible(text: str) -> int:
+    """Characters of a text that a name could need: letters and digits, of codes a tenth."""
+    count = sum(map(str.isalnum, fold(text)))
+    return count if WORDS.search(text) else count // CODED
+
+
+def _ends(parts: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Each part with the place where it ends in all of them together."""
+    end = 0
+    for part in parts:
+        end += len(part)
+        yield part, end
+
+
 def _in_place_of(text: str, marker: str) -> str:
     """The marker with the white space that stood around the text."""
     head = text[: len(text) - len(text.lstrip())]
@@ -226,26 +245,43 @@ def _in_place_of(text: str, marker: str) -> str:
     return f"{head}{marker}{tail}"
 
 
-def _readings(text: str) -> list[str]:
-    """The strings of a JSON text joined by a space: with the keys between them, and without."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+def readings(text: str) -> list[str]:
+    """The strings of a JSON text joined by a space: with the keys between them, and without.
+
+    A string that is JSON itself is read too, and so are all values of one key.
+    """
+    value = _json(text)
+    if not isinstance(value, list | dict):
         return []
-    joined = [" ".join(_strings(value, keys=keys)) for keys in (True, False)]
+    pairs = list(_strings(value))
+    joined = [
+        " ".join(word for key, said in pairs for word in (key, said) if word),
+        " ".join(said for _, said in pairs),
+        " ".join(said for _, said in sorted(pairs, key=lambda pair: pair[0])),
+    ]
     return [reading for reading in dict.fromkeys(joined) if reading not in ("", text)]
 
 
-def _strings(value: Any, *, keys: bool) -> Iterator[str]:  # noqa: ANN401 - any JSON value
+def _json(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _strings(value: Any, key: str = "", depth: int = 4) -> Iterator[tuple[str, str]]:  # noqa: ANN401
+    """Every string with the key that it stands under."""
     if isinstance(value, str):
-        yield value
+        inner = _json(value) if depth and value[:1] in ("{", "[", '"') else None
+        if inner is None or inner == value:
+            yield key, value
+        else:
+            yield from _strings(inner, key, depth - 1)
     elif isinstance(value, list):
         for item in value:
-            yield from _strings(item, keys=keys)
+            yield from _strings(item, key, depth)
     elif isinstance(value, dict):
-        for key, item in value.items():
-            if keys:
-                yield key
-            yield from _strings(item, keys=keys)
+        for name, item in value.items():
+            yield from _strings(item, name, depth)
     elif value is not None:
-        yield str(value)
+        yield key, str(value)

@@ -4,6 +4,7 @@ Knows no HTTP. Holds counts, scores and names; of the texts only what `keep_text
 """
 
 import logging
+import re
 import time
 import traceback
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,7 @@ from proxy.choices import SEVERITY, Action, Choices, Seen
 log = logging.getLogger("lethe")
 
 MOST_VERDICTS = 100
+NAME = re.compile(r"[A-Za-z0-9_.:/@+-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class Trace:
             "request_id": self.caller.request_id,
             "tenant": self.caller.tenant,
             "route": self.caller.route,
-            "model": self.model,
+            "model": _name(self.model),
             "upstream": self.upstream,
             "stream": self.stream,
             "policies": self.policies,
@@ -155,7 +157,7 @@ class Trace:
             self.caller.request_id,
             self.caller.route,
             self.caller.tenant,
-            self.model and self.model[:80],
+            _name(self.model),
             self.upstream,
             ids,
             self.action,
@@ -163,6 +165,11 @@ class Trace:
             self.error,
             self.timings.get("total", 0.0),
         )
+
+
+def _name(model: str | None) -> str | None:
+    """A model's name as the client gave it, if it is one and no message."""
+    return model if model is None or NAME.fullmatch(model) else "(not a name)"
 
 
 def frames(error: BaseException) -> str:

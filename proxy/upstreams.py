@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from proxy.exchange import Body, FormatError
+from proxy.trace import NAME
 from proxy.upstream import Upstream
 
 
@@ -49,7 +50,7 @@ class Upstreams:
             else:
                 items = await upstream.listed()
             for item in items:
-                if isinstance(item.get("id"), str):
+                if isinstance(item.get("id"), str) and NAME.fullmatch(item["id"]):
                     found.setdefault(item["id"], _entry(item))
         return list(found.values())
 

@@ -1,6 +1,7 @@
 """Every file in `tests/cases/attacks`: policy, conversation, upstream, and what may come out.
 
-A leak that somebody reports becomes one more file. The keys:
+A leak that somebody reports becomes one more file; one that is not mended yet stands in
+`tests/cases/known-leaks` until it is. The keys:
 
     claim     what the case shows, in a sentence
     policy    a policy file without its id (concepts and whatever else it needs)
@@ -28,7 +29,10 @@ from proxy.scripted import Scripted
 
 pytestmark = pytest.mark.encoder
 
-CASES = sorted((Path(__file__).parent / "cases" / "attacks").glob("*.yaml"))
+FOLDER = Path(__file__).parent / "cases"
+CASES = sorted((FOLDER / "attacks").glob("*.yaml"))
+KNOWN = sorted((FOLDER / "known-leaks").glob("*.yaml"))
+MODES = {"whole": False, "streamed": True}
 KEYS = {"claim", "policy", "request", "upstream", "reason", "expect", "modes"}
 EXPECTED = {"absent", "answers", "reasons", "status", "forwarded", "hits"}
 
@@ -50,32 +54,58 @@ async def played(
         return told, rehearsal.records()[-1], script
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("path", CASES, ids=[path.stem for path in CASES])
+def unmet(case: dict[str, Any], folder: Path, encoder: Encoder, *, stream: bool) -> list[str]:
+    """The expectations of a case that do not hold."""
+    assert set(case) <= KEYS
+    expect = case["expect"]
+    assert set(expect) <= EXPECTED
+    assert expect
+    told, record, script = asyncio.run(played(case, folder, encoder, stream=stream))
+    everything = told.everything.casefold()
+    found = []
+    for secret in expect.get("absent", ()):
+        if secret.casefold() in everything:
+            found.append(f"absent: {secret}")
+    for n, text in enumerate(expect.get("answers", ())):
+        if told.text(n) != text:
+            found.append(f"answers: {told.text(n)!r}")
+    for n, reason in enumerate(expect.get("reasons", ())):
+        if told.reason(n) != reason:
+            found.append(f"reasons: {told.reason(n)}")
+    if told.status != expect.get("status", 200):
+        found.append(f"status: {told.status}")
+    if bool(script.requests) != expect.get("forwarded", bool(script.requests)):
+        found.append(f"forwarded: {bool(script.requests)}")
+    hit = {verdict["concept"] for verdict in record["verdicts"] if verdict["hit"]}
+    if "hits" in expect and hit != {f"p/{name}" for name in expect["hits"]}:
+        found.append(f"hits: {sorted(hit)}")
+    # A refusal out of doubt is one too, any other failure would prove nothing.
+    if record["outcome"] == "failed" and record["error"] != "UnreadableError":
+        found.append(f"failed: {record['error']}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "stream"),
+    [
+        pytest.param(path, stream, id=f"{path.stem}-{mode}")
+        for path in CASES
+        for mode, stream in MODES.items()
+        if mode in yaml.safe_load(path.read_text("utf-8")).get("modes", MODES)
+    ],
+)
 def test_nothing_forbidden_comes_out(
     path: Path, stream: bool, tmp_path: Path, encoder: Encoder
 ) -> None:
-    case = yaml.safe_load(path.read_text())
-    assert set(case) <= KEYS
-    expect = case["expect"]
-    assert expect
-    assert set(expect) <= EXPECTED
-    if ("streamed" if stream else "whole") not in case.get("modes", ["whole", "streamed"]):
-        pytest.skip(f"{path.name} is about the other mode")
-    told, record, script = asyncio.run(played(case, tmp_path, encoder, stream=stream))
-    for secret in expect.get("absent", ()):
-        assert secret.casefold() not in told.everything.casefold()
-    for choice, text in enumerate(expect.get("answers", ())):
-        assert told.text(choice) == text
-    for choice, reason in enumerate(expect.get("reasons", ())):
-        assert told.reason(choice) == reason
-    assert told.status == expect.get("status", 200)
-    if "forwarded" in expect:
-        assert bool(script.requests) == expect["forwarded"]
-    if "hits" in expect:
-        hit = {verdict["concept"] for verdict in record["verdicts"] if verdict["hit"]}
-        assert hit == {f"p/{name}" for name in expect["hits"]}
+    case = yaml.safe_load(path.read_text("utf-8"))
+    assert unmet(case, tmp_path, encoder, stream=stream) == []
+
+
+@pytest.mark.parametrize("path", KNOWN, ids=[path.stem for path in KNOWN])
+def test_a_known_leak_is_still_one(path: Path, tmp_path: Path, encoder: Encoder) -> None:
+    case = yaml.safe_load(path.read_text("utf-8"))
+    assert unmet(case, tmp_path, encoder, stream=True), f"mended: move {path.name} to attacks/"
 
 
 def test_there_are_cases() -> None:
-    assert CASES
+    assert len(CASES) > 20

@@ -4,7 +4,6 @@ Knows no policy and no HTTP. Field names and shapes: https://platform.openai.com
 and, for what self-hosted servers add, the vLLM and DeepSeek documentation of the same endpoint.
 """
 
-import re
 from collections.abc import Iterator
 
 from proxy.exchange import Body, FormatError, Path, Placement, Request, Said, SideChannel
@@ -14,8 +13,21 @@ route = "/v1/chat/completions"
 
 ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
 MOST_CHOICES = 128
-# The word that names a shape ("text", "function", "object") is no text; anything longer is.
-SHAPE = re.compile(r"[a-z_]{1,24}")
+# Words of the format itself: anything else in their place is a text.
+TYPES = frozenset(
+    """
+    text image_url input_audio file refusal function custom object array string number integer
+    boolean null json_object json_schema web_search auto content grammar approximate
+    """.split()  # noqa: SIM905 - reads better
+)
+KEYS = frozenset(
+    """
+    role content name type text refusal tool_calls tool_call_id id function arguments custom input
+    function_call image_url url detail input_audio data format file file_data file_id filename audio
+    reasoning_content reasoning
+    """.split()  # noqa: SIM905 - reads better
+)
+FORMATS = {None, "text", "json_object", "json_schema"}
 MEDIA = {"image_url", "input_audio", "file"}
 PART_CHANNELS = {
     "text": None,
@@ -53,7 +65,7 @@ def read(body: Body) -> Request:
         said=said,
         question=_question(messages),
         side_channels=tuple(_side_channels(body, messages)),
-        json_promised=_json_promised(body.get("response_format")),
+        json_promised=_type(body.get("response_format")) in ("json_object", "json_schema"),
     )
 
 
@@ -115,46 +127,48 @@ def _question(messages: list[Body]) -> str:
     return content or ""
 
 
-def _json_promised(response_format: object) -> bool:
-    return isinstance(response_format, dict) and response_format.get("type") in {
-        "json_object",
-        "json_schema",
-    }
+def _type(response_format: object) -> object:
+    return response_format.get("type") if isinstance(response_format, dict) else None
 
 
 def _texts(body: Body) -> Iterator[Said]:
     """Every string of the body, and every key below the top that a model may get to read."""
     for number, message in enumerate(body["messages"]):
-        yield from _strings(message, ("messages", number), role=message["role"], keys=False)
+        spoken = {key: value for key, value in message.items() if key != "role"}
+        yield from _strings(spoken, ("messages", number), role=message["role"])
     for key, value in body.items():
         if key not in {"messages", "model"}:
-            yield from _strings(value, (key,), role="field", keys=True)
+            yield from _strings(value, (key,), role="field")
 
 
-def _strings(node: object, path: Path, *, role: str, keys: bool) -> Iterator[Said]:
+def _strings(node: object, path: Path, *, role: str) -> Iterator[Said]:
     if isinstance(node, str):
-        # Inline media is closed or allowed by name; there is no text in it to screen.
-        if node and not (node.startswith("data:") and MEDIA.intersection(path[-2:-1])):
+        if node and not _is_media(node, path):
             yield Said(path, role, node)
     elif isinstance(node, list):
         for number, item in enumerate(node):
-            yield from _strings(item, (*path, number), role=role, keys=keys)
+            yield from _strings(item, (*path, number), role=role)
     elif isinstance(node, dict):
-        if keys and node:
-            yield Said(path, "keys", " ".join(node).replace("_", " "))
+        own = [key for key in node if key not in KEYS]
+        if own:
+            yield Said(path, "keys", " ".join(own).replace("_", " "))
         for key, value in node.items():
-            if not (key in {"role", "type"} and isinstance(value, str) and SHAPE.fullmatch(value)):
-                yield from _strings(value, (*path, key), role=role, keys=keys)
+            if not (key == "type" and isinstance(value, str) and value in TYPES):
+                yield from _strings(value, (*path, key), role=role)
+
+
+def _is_media(text: str, path: Path) -> bool:
+    """Inline media of a message: closed or allowed by name, with no text in it to screen."""
+    inside = len(path) == 6 and path[0] == "messages" and path[2] == "content"
+    return inside and path[4] in MEDIA and text.startswith("data:")
 
 
 def _side_channels(body: Body, messages: list[Body]) -> Iterator[SideChannel]:
     """What asks for text that no screen sees, or lets the client put words into the model."""
-    for field, name in SIDE_CHANNELS.items():
-        if body.get(field) not in (None, False, 0, {}, [], ""):
+    for field, value in body.items():
+        name = "guided" if field.startswith("guided_") else SIDE_CHANNELS.get(field)
+        if name and value not in (None, False, 0, {}, [], ""):
             yield SideChannel(name, field)
-    for field in body:
-        if field.startswith("guided_") and body[field] is not None:
-            yield SideChannel("guided", field)
     if body.get("add_generation_prompt") is False:
         yield SideChannel("prefill", "add_generation_prompt")
     if "audio" in (body.get("modalities") or ()):
@@ -162,17 +176,22 @@ def _side_channels(body: Body, messages: list[Body]) -> Iterator[SideChannel]:
     last = len(messages) - 1
     if messages[last]["role"] == "assistant":
         yield SideChannel("prefill", f"messages[{last}]")
+    if _type(body.get("response_format")) not in FORMATS:
+        yield SideChannel("guided", "response_format")
     for number, message in enumerate(messages):
-        if message.get("audio"):
-            yield SideChannel("audio", f"messages[{number}].audio")
+        for field, name in (("prefix", "prefill"), ("audio", "audio")):
+            if message.get(field):
+                yield SideChannel(name, f"messages[{number}].{field}")
         yield from _part_channels(message, f"messages[{number}].content")
 
 
 def _part_channels(message: Body, where: str) -> Iterator[SideChannel]:
     content = message.get("content")
     for number, part in enumerate(content if isinstance(content, list) else ()):
-        name = PART_CHANNELS.get(part["type"], "files")
-        if name is not None:
+        # What a part holds counts, whatever type it says it has.
+        names = {PART_CHANNELS.get(part["type"], "files")}
+        names |= {PART_CHANNELS[key] for key in MEDIA if key in part}
+        for name in sorted(filter(None, names)):
             yield SideChannel(name, f"{where}[{number}]")
 
 
@@ -186,7 +205,15 @@ SIDE_CHANNELS = {
     "chat_template": "chat_template",
     "chat_template_kwargs": "chat_template",
     "documents": "chat_template",
+    "prefix": "prefill",
+    "prefill": "prefill",
+    "prediction": "prefill",
     "grammar": "guided",
+    "regex": "guided",
+    "ebnf": "guided",
+    "json_schema": "guided",
+    "bad_words": "guided",
+    "bad_words_ids": "guided",
     "structured_outputs": "guided",
     "allowed_token_ids": "guided",
     "logits_processors": "guided",
@@ -194,4 +221,11 @@ SIDE_CHANNELS = {
     "prompt_embeds": "files",
     "store": "stored",
     "stop": "stop",
+    "stop_token_ids": "stop",
+    "stop_sequences": "stop",
+    "stop_regex": "stop",
+    "previous_response_id": "stored",
+    "conversation": "stored",
+    "session_params": "stored",
+    "prompt": "stored",
 }

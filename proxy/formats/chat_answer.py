@@ -5,7 +5,6 @@ pages named in `proxy.formats.chat`.
 """
 
 import json
-import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -15,8 +14,15 @@ from proxy.exchange import Body, Channel, Delta, Finished, FormatError, Piece, R
 
 REASONS = {"stop", "length", "tool_calls", "function_call", "content_filter"}
 REASONING_FIELDS = ("reasoning_content", "reasoning")
-# Identifiers are the upstream's to choose: what is shaped like one may pass, prose may not.
-IDENTIFIER = re.compile(r"[A-Za-z0-9_.:/@+-]{1,128}")
+TIERS = {"auto", "default", "flex", "priority", "scale", "standard"}
+COUNTS = frozenset(
+    """
+    prompt_tokens completion_tokens total_tokens cached_tokens audio_tokens reasoning_tokens
+    accepted_prediction_tokens rejected_prediction_tokens text_tokens image_tokens
+    prompt_tokens_details completion_tokens_details cache_creation_tokens cache_write_tokens
+    prompt_cache_hit_tokens prompt_cache_miss_tokens
+    """.split()  # noqa: SIM905 - reads better
+)
 
 
 class ChatAnswer:
@@ -85,9 +91,8 @@ class ChatAnswer:
         }
 
     def _read_head(self, body: Body) -> None:
-        for key in ("id", "system_fingerprint", "service_tier"):
-            if isinstance(body.get(key), str) and IDENTIFIER.fullmatch(body[key]):
-                self._head[key] = body[key]
+        if isinstance(body.get("service_tier"), str) and body["service_tier"] in TIERS:
+            self._head["service_tier"] = body["service_tier"]
         if type(body.get("created")) is int:
             self._head["created"] = body["created"]
         if isinstance(body.get("usage"), dict):
@@ -129,11 +134,10 @@ class ChatAnswer:
         index = call.get("index", position)
         if type(index) is not int or not 0 <= index < 1024:
             raise FormatError("tool_calls: an index that is no index")
+        # Identifiers are ours: some models make up their own, out of words.
         tool = self._tools.setdefault(
             (choice, index), {"id": f"call_{uuid.uuid4().hex[:24]}", "type": "function"}
         )
-        if isinstance(call.get("id"), str) and IDENTIFIER.fullmatch(call["id"]):
-            tool["id"] = call["id"]
         kind = "custom" if call.get("type") == "custom" or "custom" in call else "function"
         if kind == "custom":
             tool["type"] = kind
@@ -226,9 +230,9 @@ def _numbers(usage: Body) -> Body:
     """The counts of a usage object, and nothing that could be prose."""
     kept: Body = {}
     for key, value in usage.items():
-        if IDENTIFIER.fullmatch(key) and type(value) in (int, float):
+        if key in COUNTS and type(value) in (int, float):
             kept[key] = value
-        elif IDENTIFIER.fullmatch(key) and isinstance(value, dict):
+        elif key in COUNTS and isinstance(value, dict):
             kept[key] = _numbers(value)
     return kept
 
