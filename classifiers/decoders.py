@@ -123,6 +123,11 @@ def _from_escape(token: str) -> str | None:
     return chr(code) if code < 0x110000 else None
 
 
+def _from_tags(token: str) -> str | None:
+    """Unicode's tag characters, which nobody sees, as the ASCII that they copy."""
+    return "".join(chr(ord(char) - 0xE0000) for char in token)
+
+
 def _from_percent(token: str) -> str | None:
     return unquote(token, errors="ignore")
 
@@ -197,6 +202,7 @@ DECODERS: tuple[Decoder, ...] = (
     _decoder("hex", rf"{_BYTE}(?:[\s:,-]?{_BYTE}){{2,}}(?![0-9a-fA-F])", _from_hex, _long),
     _decoder("binary", r"[01]{7,8}(?:[\s,]?[01]{7,8}){2,}", _from_binary, _long),
     _decoder("decimal", r"(?:[0-9]{2,3}[\s,]{1,3}){3,}[0-9]{2,3}", _from_decimal, _long),
+    _decoder("tags", r"[\U000E0020-\U000E007E]+", _from_tags),
     _decoder("percent", r"(?:%[0-9a-fA-F]{2})+", _from_percent),
     _decoder("entities", r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,12});", html.unescape),
     _decoder("escapes", r"\\u\{?[0-9a-fA-F]{4,6}\}?|\\x[0-9a-fA-F]{2}", _from_escape),

@@ -14,6 +14,7 @@ from classifiers.verdict import Span
 
 LIMIT = 400
 LONG = 24  # words from which a sentence is also compared in clauses
+SHORT = 8  # words that two sentences have together, below which more are read with them
 CLAUSE = 16  # words of a clause; the next begins in its middle
 WORD = re.compile(r"\S+")
 
@@ -116,6 +117,8 @@ def windows_at(text: str, spans: Sequence[Span], at: int) -> tuple[Span, ...]:
     while end + 1 < len(spans) and count < LONG:
         end += 1
         count += sum(1 for _ in WORD.finditer(text, spans[end].start, spans[end].end))
+        if end == at + 1 and count >= SHORT:
+            break
     if end > at + 1:
         found.append(Span(own.start, spans[end].end))
     return tuple(found)

@@ -32,7 +32,6 @@ the of and to in a is was that for on with as by at from his her it he she be ar
 """
 FREQUENT = frozenset(_FREQUENT.split())
 LANGUAGE = 3  # frequent words that hardly stand in a text by chance
-TAGS = {code: chr(code - 0xE0000) for code in range(0xE0020, 0xE007F)}  # an invisible ASCII
 
 
 class UnreadableError(ValueError):
@@ -85,11 +84,7 @@ def reading(text: str) -> str:
     """The text for an encoder: what can be seen of it, look-alikes undone where scripts mix."""
     if text.isascii():
         return " ".join(text.split())
-    seen = (
-        c
-        for c in text.translate(TAGS)
-        if c not in FILLERS and unicodedata.category(c) not in ("Cf", "Cs")
-    )
+    seen = (c for c in text if c not in FILLERS and unicodedata.category(c) not in ("Cf", "Cs"))
     return " ".join(map(_unmixed, unicodedata.normalize("NFKC", "".join(seen)).split()))
 
 
@@ -187,7 +182,6 @@ def _view(source: _Source) -> View:
 @lru_cache(maxsize=1 << 16)
 def _char(char: str) -> str:
     """What one character folds to: letters and digits, a space, or nothing if it is invisible."""
-    char = TAGS.get(ord(char), char)
     category = unicodedata.category(char)
     if char in FILLERS or category in INVISIBLE or (category == "Cc" and not char.isspace()):
         return ""

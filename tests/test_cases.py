@@ -62,16 +62,10 @@ def unmet(case: dict[str, Any], folder: Path, encoder: Encoder, *, stream: bool)
     assert expect
     told, record, script = asyncio.run(played(case, folder, encoder, stream=stream))
     everything = told.everything.casefold()
-    found = []
-    for secret in expect.get("absent", ()):
-        if secret.casefold() in everything:
-            found.append(f"absent: {secret}")
-    for n, text in enumerate(expect.get("answers", ())):
-        if told.text(n) != text:
-            found.append(f"answers: {told.text(n)!r}")
-    for n, reason in enumerate(expect.get("reasons", ())):
-        if told.reason(n) != reason:
-            found.append(f"reasons: {told.reason(n)}")
+    found = [f"absent: {one}" for one in expect.get("absent", ()) if one.casefold() in everything]
+    for key, heard in (("answers", told.text), ("reasons", told.reason)):
+        wanted = expect.get(key, ())
+        found += [f"{key}: {heard(n)}" for n, value in enumerate(wanted) if heard(n) != value]
     if told.status != expect.get("status", 200):
         found.append(f"status: {told.status}")
     if bool(script.requests) != expect.get("forwarded", bool(script.requests)):

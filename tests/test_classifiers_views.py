@@ -2,12 +2,22 @@
 
 import base64
 import codecs
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.views import MOST_VIEWS, View, fold, reading, views
+from classifiers.views import (
+    LEAST_ROOM,
+    MOST_GROWTH,
+    MOST_VIEWS,
+    UnreadableError,
+    View,
+    fold,
+    reading,
+    views,
+)
 
 # Any code point, lone surrogates too, and what disguises are made of.
 texts = st.text(st.characters(), max_size=60) | st.text(
@@ -207,8 +217,15 @@ def test_views_are_bounded_in_number_and_size() -> None:
         ["H0gw4rts", "SG9nd2FydHM", "%48&#72;", r"\u0048", "H o g", "48 6f 67 77", "ΗA"]
     )
     assert len(views(many)) <= MOST_VIEWS
-    long = views(f"{many} " * 200)
-    assert sum(len(view.text) for view in long) <= 8 * 200 * (len(many) + 1) + 4096
+    long = f"{many} " * 200
+    assert sum(len(view.text) for view in views(long)) <= MOST_GROWTH * len(long) + LEAST_ROOM
+
+
+def test_what_outgrows_its_room_is_not_taken_for_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["classifiers.views"], "MOST_VIEWS", 3)
+    with pytest.raises(UnreadableError) as caught:
+        views("H0gw4rts SG9nd2FydHM %48 H o g")
+    assert "gw4rts" not in str(caught.value)
 
 
 def test_a_word_behind_hexadecimal_does_not_hide_it() -> None:

@@ -47,7 +47,7 @@ def test_a_policy_that_is_off_never_applies_and_is_still_listed(tmp_path: Path) 
     [
         ("{}", {}, True),
         ("{models: ['gpt-4*']}", {"model": "gpt-4o"}, True),
-        ("{models: ['gpt-4*']}", {"model": "GPT-4o"}, False),
+        ("{models: ['gpt-4*']}", {"model": "GPT-4o"}, True),
         ("{models: ['gpt-4*', 'm?']}", {"model": "m1"}, True),
         ("{routes: [/v1/chat/completions]}", {}, True),
         ("{routes: [/v1/completions]}", {}, False),

@@ -43,7 +43,7 @@ async def world(
 
 
 CLEARED = "The ferry left the harbour late again. "
-LONG = CLEARED + "Nobody at the market had seen such rain since early autumn. "
+LONG = CLEARED + "Nobody at the market had seen such rain since early autumn began in town. " * 2
 
 BROKEN: list[tuple[str, Scripted, int]] = [
     ("breaks off", Scripted([LONG, "Three"], done=False), 502),

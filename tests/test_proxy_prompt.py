@@ -9,7 +9,7 @@ from proxy.exchange import Request
 from proxy.formats import chat
 from proxy.prompt import RUN, cut
 
-SENTENCE = "The ferry left late. "
+SENTENCE = "The ferry left the harbour late again. "
 
 
 def request(*texts: str, **fields: Any) -> Request:

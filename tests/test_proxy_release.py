@@ -49,8 +49,12 @@ def test_a_phrase_split_over_two_deltas_is_cut() -> None:
 
 def test_nothing_leaves_before_the_sentence_after_it_is_known() -> None:
     window = SentenceWindow(longest=0)
-    assert window.feed("One is here. Two is ") == []
-    asks = window.feed("here. T")
+    rest = (
+        "Two is here, and goes on for as long as any fact or name that it could be a part of, so "
+    )
+    assert window.feed(f"One is here. {rest}") == []
+    assert window.feed("be a part of, so that it can be seen there.") == []
+    asks = window.feed(" T")
     assert [ask.passage.text[ask.own.start : ask.own.end].strip() for ask in asks] == [
         "One is here."
     ]
