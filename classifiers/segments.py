@@ -114,7 +114,7 @@ def windows_at(text: str, spans: Sequence[Span], at: int) -> tuple[Span, ...]:
             for first in range(0, len(words) - CLAUSE // 2, CLAUSE // 2)
         ]
     end, count = at, len(words)
-    while end + 1 < len(spans) and count < LONG:
+    while end + 1 < len(spans) and count < LONG and end - at < LONG:
         end += 1
         count += sum(1 for _ in WORD.finditer(text, spans[end].start, spans[end].end))
         if end == at + 1 and count >= SHORT:

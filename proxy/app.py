@@ -86,8 +86,13 @@ class Door:
         if scope["type"] != "http":
             raise RuntimeError(f"{scope['type']} is not served here")
         request_id = uuid.uuid4().hex
+        with suppress(asyncio.CancelledError):  # the server is stopping: the story has been told
+            await self._serve(scope, receive, Speaking(send, request_id), request_id)
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, speaking: "Speaking", request_id: str
+    ) -> None:
         wire = FORMATS.get(scope["path"])
-        speaking = Speaking(send, request_id)
         try:
             tenant = self._admitted(scope)
             if wire is not None and scope["method"] == "POST":

@@ -78,7 +78,12 @@ class Applied:
 
     def remember(self, near: Iterable[str]) -> None:
         """Sentences of the prompt that came near a concept: the real question may be among them."""
-        self._reminder = " ".join(dict.fromkeys(near))[:REMINDER]
+        kept: dict[str, None] = {}
+        for sentence in near:
+            kept[sentence] = None
+            if sum(map(len, kept)) >= REMINDER:
+                break
+        self._reminder = " ".join(kept)[:REMINDER]
 
     @property
     def longest(self) -> int:

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import uvicorn
 import uvloop
 from pydantic import ValidationError
 
+from classifiers import EncoderError
 from policies import PolicyErrors, PolicySet
 from proxy.app import create_app
 from proxy.audit import AuditError
@@ -63,7 +65,10 @@ def serve(arguments: argparse.Namespace) -> int:
         policies = compiled(config)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_listen(config, policies))
-    except (ConfigError, PolicyErrors, AuditError, OSError) as error:
+    except ValidationError as error:
+        print(f"lethe serve: {_told(error)}", file=sys.stderr)
+        return 2
+    except (ValueError, PolicyErrors, AuditError, EncoderError, OSError) as error:
         print(f"lethe serve: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -72,6 +77,12 @@ def serve(arguments: argparse.Namespace) -> int:
 
 
 async def _listen(config: Config, policies: PolicySet) -> None:
+    host, port = config.listen.host, config.listen.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}") from None
     async with building(config, policies) as pipeline:
         app = create_app(pipeline, entry=config.entry())
         server = uvicorn.Server(
@@ -86,20 +97,27 @@ async def _listen(config: Config, policies: PolicySet) -> None:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_graceful_shutdown=30,
+                timeout_graceful_shutdown=20,
+                timeout_keep_alive=75,
             )
         )
         modes = [loaded.policy.mode for loaded in policies.policies]
         print(
             f"lethe: {modes.count('enforce')} policies enforce, {modes.count('shadow')} shadow, "
-            f"{modes.count('off')} are off; audit in {config.audit.path}",
+            f"{modes.count('off')} are off; audit in {config.audit.path}; "
+            f"listening on http://{host}:{listener.getsockname()[1]}/v1",
             file=sys.stderr,
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             # uvicorn takes signals while it serves and raises them again when it has stopped;
             # then there is still an audit to be closed.
             signal.signal(number, lambda *_: None)
-        await server.serve()
+        await server.serve(sockets=[listener])
+        # Whoever is still being answered ends before the audit does.
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
     print(
         f"lethe: stopped; {config.audit.path} ends with hash {pipeline.audit.last.hash} (note it: "
         "records cut off the end of a file show only against it)",
@@ -121,9 +139,17 @@ def _config(arguments: argparse.Namespace) -> Config:
     audit = {} if arguments.audit is None else {"path": arguments.audit}
     return config.model_copy(
         update={
-            "listen": config.listen.model_copy(update=listen),
+            "listen": Listen(**{**config.listen.model_dump(), **listen}),
             "audit": config.audit.model_copy(update=audit),
         }
+    )
+
+
+def _told(error: ValidationError) -> str:
+    """What pydantic found, in its own words less the ceremony."""
+    return "; ".join(
+        ".".join(map(str, problem["loc"])) + ": " + problem["msg"].removeprefix("Value error, ")
+        for problem in error.errors()
     )
 
 
@@ -132,6 +158,5 @@ def _one_upstream(url: str, policies: Path) -> Config:
     try:
         upstream = UpstreamConfig(name="upstream", base_url=url, key=key)
     except ValidationError as error:
-        detail = "; ".join(problem["msg"] for problem in error.errors())
-        raise ConfigError(f"--upstream: {detail}") from None
+        raise ConfigError(f"--upstream: {_told(error)}") from None
     return Config(policies=policies, upstreams=[upstream], listen=Listen(), audit=AuditConfig())

@@ -7,10 +7,12 @@ import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
@@ -71,6 +73,10 @@ class UpstreamConfig(_Part):
             raise ValueError("must hold no user, password, query or fragment; a key has its own")
         if not parts.path.rstrip("/").endswith("/v1"):
             raise ValueError("must end in /v1, as the OpenAI SDK writes base_url")
+        try:
+            _ = parts.port
+        except ValueError:
+            raise ValueError("must name a port from 0 to 65535, or none") from None
         return url.rstrip("/")
 
 
@@ -184,13 +190,7 @@ async def building(
     network in tests.
     """
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(
-            httpx.AsyncClient(
-                transport=transport or AiohttpTransport(),
-                follow_redirects=False,
-                trust_env=False,
-            )
-        )
+        client = await stack.enter_async_context(_client(transport))
         upstreams = Upstreams([_upstream(upstream, client) for upstream in config.upstreams])
         _check_routes(policies, upstreams)
         audit = Audit.open(config.audit.path, fsync=config.audit.fsync)
@@ -213,6 +213,22 @@ def compiled(config: Config) -> PolicySet:
     if not loaded:
         raise ConfigError(f"{config.policies}: no policy file (*.yaml) is in this folder")
     return compile_policies(loaded, load_encoder(config.encoder))
+
+
+def _client(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    """One client for all upstreams: as many connections as requests, and no memory of cookies."""
+
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=0)
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    client = httpx.AsyncClient(
+        transport=transport or AiohttpTransport(client=session),
+        follow_redirects=False,
+        trust_env=False,
+    )
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client
 
 
 def _check_routes(policies: PolicySet, upstreams: Upstreams) -> None:

@@ -43,6 +43,7 @@ class Request:
     question: str = field(repr=False)
     side_channels: tuple[SideChannel, ...] = ()
     json_promised: bool = False
+    usage_wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -89,8 +89,8 @@ class Framing:
         Where none is open or none can be named, an error says that the answer is incomplete.
         """
         request = self.request
-        if request and not request.stream and len(self._finished) == request.choices:
-            # The whole answer was told but may not leave: all of it is taken back.
+        if request and not request.stream:
+            # Nothing has left yet: all of it is taken back.
             self._pieces, self._finished, self._behind = [], set(), {}
         waiting = [n for n in range(request.choices) if n not in self._finished] if request else []
         if not request or not waiting or self._raw is not None:

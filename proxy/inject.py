@@ -77,7 +77,7 @@ def instruction(template: str, concepts: Sequence[Known]) -> str:
 
 def refusal(wordings: Sequence[str], question: str) -> str:
     """Choose a wording by the question, so that the same question gets the same answer."""
-    return wordings[sum(question.encode("utf-8", "replace")) % len(wordings)]
+    return wordings[sum(question[:200].encode("utf-8", "replace")) % len(wordings)]
 
 
 def grouped(near: Mapping[str, Known], order: Sequence[str]) -> list[Known]:

@@ -60,7 +60,7 @@ class Pipeline:
                     self._write(trace)  # what is not on record does not leave whole
                 ending = framing.end()
             except FormatError as error:
-                trace.outcome = "rejected"
+                trace.outcome, trace.reason = "rejected", error.param or error.code
                 ending = framing.rejected(error)
             except UpstreamError as error:
                 trace.outcome, trace.error = "upstream failed", str(error)
@@ -89,6 +89,8 @@ class Pipeline:
         request = wire.read(body)
         framing.request = request
         trace.model, trace.stream = request.model, request.stream
+        if self.keep_text:
+            trace.text["prompt"] = [said.text for said in request.said]
         upstream = self.upstreams.of(request.model)
         trace.upstream = upstream.name
         talk = Talk(wire, request, self._apply(request, trace), trace)
@@ -100,6 +102,8 @@ class Pipeline:
             told = relay(talk, _for(upstream, request, body), upstream)
         async with aclosing(told) as releases:
             async for released in releases:
+                if self.keep_text:
+                    trace.keep(released)
                 yield released
         trace.outcome = "answered"
 
@@ -182,7 +186,7 @@ class Pipeline:
                         else:
                             yield Words(answer, pieces)
             finally:
-                trace.heard(choices)
+                trace.heard(choices, left=choices.again is None)
                 trace.failed_open = applied.failed_open
             again = choices.again
             if again is None:

@@ -5,16 +5,19 @@ that a name split over two fields is seen.
 """
 
 import asyncio
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
-from classifiers import Passage, Span, Verdict, segment, windows_at
+from classifiers import Passage, Span, UnreadableError, Verdict, segment, windows_at
 from proxy.applied import Applied
 from proxy.choices import SEVERITY, Consequence
 from proxy.exchange import Body, Path, Request, Said, replace_texts
 from proxy.release import DISGUISE, visible
 
 RUN = 32  # sentences of a passage: a long text is judged in parts, so that others need not wait
+MOST_AHEAD = 4000  # characters that may stand behind a part for its last name to show
 LARGE = 20_000  # characters that take longer to cut up than the event loop may be kept
 
 
@@ -116,11 +119,14 @@ def consequence(found: Sequence[Found], applied: Applied) -> Consequence | None:
 def near(found: Iterable[Found]) -> Iterator[str]:
     """The sentences that came near a concept, the nearest first."""
     ranked = sorted(found, key=lambda item: -item.verdict.score)
+    spans: dict[Said, list[Span]] = {}
     for item in ranked:
         if item.said and item.verdict.near:
-            for span in segment(item.said.text):
-                if span.start < item.verdict.end and span.end > item.verdict.start:
-                    yield item.said.text[span.start : span.end].strip()
+            if item.said not in spans:
+                spans[item.said] = segment(item.said.text)
+            own = spans[item.said]
+            at = bisect_right(own, item.verdict.start, key=lambda span: span.end)
+            yield item.said.text[own[at].start : own[at].end].strip()
 
 
 def redacted(request: Request, found: Iterable[Found], applied: Applied, marker: str) -> Body:
@@ -136,13 +142,18 @@ def redacted(request: Request, found: Iterable[Found], applied: Applied, marker:
     return replace_texts(request.body, kept)
 
 
-def _without(text: str, cuts: Sequence[Span], marker: str) -> str:
-    return "".join(
-        f"{marker} "
-        if any(cut.start < span.end and cut.end > span.start for cut in cuts)
-        else text[span.start : span.end]
-        for span in segment(text)
-    ).rstrip()
+def _without(text: str, cuts: Iterable[Span], marker: str) -> str:
+    spans = segment(text)
+    gone: set[int] = set()
+    for cut in set(cuts):
+        at = bisect_right(spans, cut.start, key=lambda span: span.end)
+        while at < len(spans) and spans[at].start < cut.end:
+            gone.add(at)
+            at += 1
+    kept = (
+        f"{marker} " if at in gone else text[span.start : span.end] for at, span in enumerate(spans)
+    )
+    return "".join(kept).rstrip()
 
 
 def _alone(_: str, spans: Sequence[Span], at: int) -> tuple[Span, ...]:
@@ -156,9 +167,15 @@ def _none(*_: object) -> tuple[Span, ...]:
 def _passages(text: str, *, longest: int, windows: Windows) -> Iterator[tuple[Passage, int]]:
     """Runs of sentences, each with as much behind it as the longest name could need."""
     spans = segment(text)
+    # How much can be seen up to the end of each sentence.
+    seen = list(accumulate(visible(text[span.start : span.end]) for span in spans))
     for first in range(0, len(spans), RUN):
         run = spans[first : first + RUN]
-        start, end = run[0].start, _end(text, spans, first + len(run), longest * DISGUISE)
+        behind = first + len(run)
+        enough = max(bisect_left(seen, seen[behind - 1] + longest * DISGUISE), behind)
+        start, end = run[0].start, spans[min(enough, len(spans) - 1)].end
+        if end - run[-1].end > MOST_AHEAD:
+            raise UnreadableError("a text shows too little to be read on for a whole name")
         compared = [
             Span(window.start - start, window.end - start)
             for at in range(first, first + len(run))
@@ -166,16 +183,6 @@ def _passages(text: str, *, longest: int, windows: Windows) -> Iterator[tuple[Pa
             if window.end <= end
         ]
         yield Passage(text[start:end], tuple(compared)), start
-
-
-def _end(text: str, spans: Sequence[Span], at: int, wanted: int) -> int:
-    """The end of the sentences from `at` on that hold so many visible characters, one at least."""
-    seen = 0
-    for span in spans[at:]:
-        seen += visible(text[span.start : span.end])
-        if seen >= wanted:
-            return span.end
-    return len(text)
 
 
 def _moved(verdict: Verdict, offset: int) -> Verdict:

@@ -3,6 +3,7 @@
 Knows no HTTP. Holds counts, scores and names; of the texts only what `keep_text` lets it.
 """
 
+import json
 import logging
 import re
 import time
@@ -14,6 +15,8 @@ from typing import Any, Literal
 
 from policies import LoadedPolicy
 from proxy.choices import SEVERITY, Action, Choices, Seen
+from proxy.exchange import Delta
+from proxy.framing import Raw, Words
 
 log = logging.getLogger("lethe")
 
@@ -45,6 +48,7 @@ class Trace:
     would: Action | None = None
     outcome: str = "unfinished"
     error: str | None = None
+    reason: str | None = None
     attempts: int = 0
     failed_open: int = 0
     injected: int = 0
@@ -89,22 +93,33 @@ class Trace:
                     "hit": verdict.hit,
                 }
 
-    def heard(self, choices: Choices) -> None:
-        """Add the counts of an answer: characters received, screened, held at most, released."""
+    def heard(self, choices: Choices, *, left: bool = True) -> None:
+        """Add the counts of an answer: characters received, screened, held at most, released.
+
+        `left` is false for an answer that was thrown away to ask again.
+        """
         self.saw(choices.seen)
         for channel, window in choices.windows.items():
             counts = self.channels.setdefault(
                 str(channel), {"received": 0, "screened": 0, "held": 0, "released": 0}
             )
             counts["received"] += window.received
-            counts["screened"] += choices.screened.get(channel, 0)
+            counts["screened"] += min(choices.screened.get(channel, 0), window.received)
             counts["held"] = max(counts["held"], window.most_held)
-            counts["released"] += window.released
+            counts["released"] += window.released if left else 0
 
     def acted(self, actions: Iterable[Action]) -> None:
         """Note what was done; the most severe action of the whole story stands in the record."""
         known = [a for a in (*actions, self.action) if a in SEVERITY]
         self.action = min(known, key=SEVERITY.index, default=self.action)
+
+    def keep(self, released: Words | Raw) -> None:
+        """Keep what is released, where the operator wants texts on record."""
+        if isinstance(released, Raw):
+            self.text.setdefault("released", []).append(json.dumps(released.body))
+        else:
+            said = [piece.text for piece in released.pieces if isinstance(piece, Delta)]
+            self.text.setdefault("released", []).extend(said)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -136,6 +151,7 @@ class Trace:
             "would": self.would,
             "outcome": self.outcome,
             "error": self.error,
+            "reason": self.reason,
             "attempts": self.attempts,
             "failed_open": self.failed_open,
             "injected": self.injected,
@@ -153,7 +169,7 @@ class Trace:
         log.log(
             level,
             "request=%s route=%s tenant=%s model=%r upstream=%s policies=%s action=%s outcome=%s "
-            "error=%s ms=%.0f",
+            "reason=%s error=%s ms=%.0f",
             self.caller.request_id,
             self.caller.route,
             self.caller.tenant,
@@ -162,6 +178,7 @@ class Trace:
             ids,
             self.action,
             self.outcome,
+            self.reason,
             self.error,
             self.timings.get("total", 0.0),
         )

@@ -5,7 +5,7 @@ Knows no policy and no wire format. Destinations come from configuration alone.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -41,6 +41,14 @@ class UpstreamError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
+class _Sent:
+    """An answer that has begun, and the time on the loop's clock when it must have ended."""
+
+    response: httpx.Response
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """A named upstream. `models` maps public names to the upstream's; empty serves any name."""
 
@@ -53,8 +61,8 @@ class Upstream:
 
     async def complete(self, path: str, body: Body) -> Body:
         """Send a request and return its JSON answer. Raises UpstreamError."""
-        async with self._sent("POST", path, body) as response:
-            return self._parsed(await self._all(response))
+        async with self._sent("POST", path, body) as sent:
+            return self._parsed(await self._all(sent))
 
     async def stream(self, path: str, body: Body) -> AsyncGenerator[Body, None]:
         """Send a request and yield the JSON of each event until `[DONE]`.
@@ -62,11 +70,11 @@ class Upstream:
         Raises UpstreamError, also where the answer ends without `[DONE]`.
         """
         decoder = Decoder(self.limits.event_bytes)
-        async with self._sent("POST", path, body) as response:
-            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+        async with self._sent("POST", path, body) as sent:
+            if not sent.response.headers.get("content-type", "").startswith("text/event-stream"):
                 raise UpstreamError("the upstream did not answer with a stream", status=502)
             try:
-                async with aclosing(self._bytes(response)) as chunks:
+                async with aclosing(self._bytes(sent)) as chunks:
                     async for chunk in chunks:
                         for event in decoder.feed(chunk):
                             if event.data == "[DONE]":
@@ -83,51 +91,55 @@ class Upstream:
 
     async def listed(self) -> list[Body]:
         """The models that the upstream itself lists. Raises UpstreamError."""
-        async with self._sent("GET", "/models", None) as response:
-            data = self._parsed(await self._all(response)).get("data")
+        async with self._sent("GET", "/models", None) as sent:
+            data = self._parsed(await self._all(sent)).get("data")
         return [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
 
     @asynccontextmanager
-    async def _sent(
-        self, method: str, path: str, body: Body | None
-    ) -> AsyncIterator[httpx.Response]:
+    async def _sent(self, method: str, path: str, body: Body | None) -> AsyncIterator[_Sent]:
         headers = {"accept-encoding": "identity"}
         if self.key:
             headers["authorization"] = f"Bearer {self.key}"
         if body is not None:
             headers["content-type"] = "application/json"
+        deadline = asyncio.get_running_loop().time() + self.limits.answer_s
         try:
-            async with (
-                asyncio.timeout(self.limits.answer_s),
-                self.client.stream(
+            async with AsyncExitStack() as stack:
+                opening = self.client.stream(
                     method,
                     self.base_url + path,
                     content=None if body is None else dumps(body),
                     headers=headers,
                     timeout=httpx.Timeout(self.limits.idle_s, connect=self.limits.connect_s),
-                ) as response,
-            ):
+                )
+                async with asyncio.timeout_at(deadline):
+                    response = await stack.enter_async_context(opening)
                 if response.status_code != 200:
                     raise _refused(response)
-                yield response
+                yield _Sent(response, deadline)
         except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
             raise UpstreamError("the upstream took too long", status=504) from None
         except (httpx.HTTPError, aiohttp.ClientError) as error:  # not all are mapped
             kind = type(error).__name__
             raise UpstreamError(f"the upstream could not be reached ({kind})", status=502) from None
 
-    async def _all(self, response: httpx.Response) -> bytes:
-        async with aclosing(self._bytes(response)) as chunks:
+    async def _all(self, sent: _Sent) -> bytes:
+        async with aclosing(self._bytes(sent)) as chunks:
             return b"".join([chunk async for chunk in chunks])
 
-    async def _bytes(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        if response.headers.get("content-encoding", "identity") != "identity":
+    async def _bytes(self, sent: _Sent) -> AsyncGenerator[bytes, None]:
+        if sent.response.headers.get("content-encoding", "identity") != "identity":
             raise UpstreamError("the upstream's answer is compressed unasked", status=502)
         received = 0
         # httpx's own annotation hides that this is a generator, which must be closed in order.
-        raw = cast("AsyncGenerator[bytes, None]", response.aiter_raw())
+        raw = cast("AsyncGenerator[bytes, None]", sent.response.aiter_raw())
         async with aclosing(raw) as chunks:
-            async for chunk in chunks:
+            while True:
+                # A deadline that falls while others work on a piece ends the next wait, not theirs.
+                async with asyncio.timeout_at(sent.deadline):
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
                 received += len(chunk)
                 if received > self.limits.answer_bytes:
                     raise UpstreamError("the upstream's answer is too large", status=502)

@@ -112,6 +112,19 @@ async def test_the_sdk_gets_tool_calls_and_structured_output(tmp_path: Path) -> 
         assert calls
         assert calls[0].type == "function"
         assert calls[0].function.arguments == '{"city": "Paris"}'
+        # The loop of the API's own documentation.
+        built: dict[int, Any] = {}
+        async for chunk in await client.chat.completions.create(
+            model="m", messages=MESSAGES, tools=tools, stream=True
+        ):
+            for part in chunk.choices[0].delta.tool_calls or []:
+                if part.index not in built:
+                    built[part.index] = part
+                else:
+                    built[part.index].function.arguments += (
+                        part.function and part.function.arguments
+                    )
+        assert built[0].function.arguments == '{"city": "Paris"}'
         async with client.chat.completions.stream(
             model="m", messages=MESSAGES, tools=tools
         ) as stream:

@@ -32,6 +32,8 @@ def said(given: Body) -> dict[str, str]:
         ({"model": "m", "messages": [{"role": "user", "content": 3}]}, "messages[0].content"),
         ({"model": "m", "messages": [{"role": "user", "content": [3]}]}, "messages[0].content[0]"),
         (body(stream="yes"), "stream"),
+        (body(stream=1), "stream"),
+        ({"model": "m", "messages": [{"role": ["user"]}]}, "messages[0].role"),
         (body(n=0), "n"),
         (body(n=True), "n"),
         (body(n=129), "n"),
@@ -99,6 +101,12 @@ def test_a_type_that_is_prose_is_a_text() -> None:
         ({"guided_regex": "x"}, "guided", "guided_regex"),
         ({"structured_outputs": {"regex": "x"}}, "guided", "structured_outputs"),
         ({"modalities": ["audio"]}, "audio", "modalities"),
+        ({"modalities": 1}, "audio", "modalities"),
+        ({"response_format": {"type": []}}, "guided", "response_format"),
+        ({"response_format": {"type": "regex"}}, "guided", "response_format"),
+        ({"stop_token_ids": [1]}, "stop", "stop_token_ids"),
+        ({"previous_response_id": "r"}, "stored", "previous_response_id"),
+        ({"messages": [{"role": "user", "prefix": True}]}, "prefill", "messages[0].prefix"),
         ({"audio": {"voice": "x"}}, "audio", "audio"),
         ({"store": True}, "stored", "store"),
         ({"messages": [{"role": "assistant", "content": "She"}]}, "prefill", "messages[0]"),
@@ -272,11 +280,15 @@ def test_chunks_begin_with_a_role_and_introduce_a_call_once() -> None:
     assert deltas[3] == {}
 
 
-def test_usage_closes_a_stream_that_had_some() -> None:
-    answer = chat.answer(chat.read(body()))
-    assert answer.end() == []
-    answer.feed({"choices": [], "usage": {"total_tokens": 1}})
-    assert answer.end()[0]["usage"] == {"total_tokens": 1}
+def test_usage_closes_a_stream_where_it_was_asked_for() -> None:
+    usage = {"choices": [], "usage": {"total_tokens": 1}}
+    silent = chat.answer(chat.read(body()))
+    silent.feed(usage)
+    assert silent.end() == []
+    asked = chat.answer(chat.read(body(stream_options={"include_usage": True})))
+    assert asked.end()[0]["usage"]["total_tokens"] == 0
+    asked.feed(usage)
+    assert asked.end()[0]["usage"] == {"total_tokens": 1}
 
 
 def test_logprobs_pass_only_where_the_request_may_have_them() -> None:
@@ -293,7 +305,9 @@ def test_logprobs_pass_only_where_the_request_may_have_them() -> None:
 def test_a_function_call_is_written_as_it_came() -> None:
     answer = chat.answer(chat.read(body()))
     piece = Delta(Channel(0, "function", 0, "name"), "h")
-    assert answer.events([piece])[1]["choices"][0]["delta"] == {"function_call": {"name": "h"}}
+    assert answer.events([piece])[1]["choices"][0]["delta"] == {
+        "function_call": {"name": "h", "arguments": ""}
+    }
 
 
 @pytest.mark.parametrize(
@@ -337,3 +351,9 @@ def test_no_shape_of_an_upstream_raises_anything_else(choice: Body) -> None:
 def test_no_field_of_a_client_raises_anything_else(fields: Body) -> None:
     with suppress(FormatError):
         chat.read({**body(), **fields})
+
+
+def test_a_body_of_too_many_texts_is_refused_before_any_is_judged() -> None:
+    with pytest.raises(FormatError) as caught:
+        chat.read(body(tools=["x"] * 20_001))
+    assert caught.value.status == 413

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +256,7 @@ async def test_an_answer_is_regenerated_with_stronger_words(tmp_path: Path, stre
         record = w.records()[0]
     assert heard.text() == "Nobody knows."
     assert record["attempts"] == 2
+    assert record["channels"]["0.content"]["released"] == len("Nobody knows.")
     first, second = (request["messages"][0]["content"] for request in script.requests)
     assert second.startswith(first)
     assert len(second) > len(first)
@@ -365,6 +367,37 @@ def test_any_chunking_and_any_n_release_the_same_text(
                 assert one.text(n) == text or one.reason(n) == "content_filter"
 
     asyncio.run(run())
+
+
+@STREAMED
+async def test_texts_are_on_record_only_where_the_operator_wants_them(
+    tmp_path: Path, stream: bool
+) -> None:
+    async with world(tmp_path, Scripted(["It rains."])) as w:
+        keeping = replace(w.pipeline, keep_text=True)
+        body = {"model": "m", "stream": stream, "messages": [{"role": "user", "content": "Why?"}]}
+        async for _ in keeping.answer(chat, body, CALLER):
+            pass
+        await w.ask(stream=stream)
+        kept, other = w.records()
+    assert kept["text"]["prompt"] == ["Why?"]
+    assert "".join(kept["text"]["released"]) == "It rains."
+    assert "text" not in other
+
+
+async def test_a_prompt_full_of_names_is_answered_like_any_other(tmp_path: Path) -> None:
+    async with world(tmp_path, Scripted(["x"]), policy=FLAGGED) as w:
+        heard = await w.ask("Ottoline Vask. " * 3000)
+    assert heard.reason() == "stop"
+
+
+async def test_invisible_text_without_end_is_doubt_and_no_pass(tmp_path: Path) -> None:
+    script = Scripted(["x"])
+    async with world(tmp_path, script) as w:
+        heard = await w.ask("!\n" * 20_000)
+        assert w.records()[0]["error"] == "UnreadableError"
+    assert heard.reason() == "content_filter"
+    assert script.requests == []
 
 
 async def test_verdicts_in_the_record_hold_scores_and_no_text(tmp_path: Path) -> None:

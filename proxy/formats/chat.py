@@ -13,6 +13,7 @@ route = "/v1/chat/completions"
 
 ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
 MOST_CHOICES = 128
+MOST_TEXTS = 20_000
 # Words of the format itself: anything else in their place is a text.
 TYPES = frozenset(
     """
@@ -52,11 +53,13 @@ def read(body: Body) -> Request:
     for number, message in enumerate(messages):
         _check_message(message, f"messages[{number}]")
     stream, choices = body.get("stream"), body.get("n")
-    if stream not in (None, True, False):
+    if stream is not None and type(stream) is not bool:
         raise FormatError("stream: must be true or false", param="stream")
     if choices is not None and (type(choices) is not int or not 1 <= choices <= MOST_CHOICES):
         raise FormatError(f"n: must be an integer from 1 to {MOST_CHOICES}", param="n")
     said = tuple(_texts(body))
+    if len(said) > MOST_TEXTS:
+        raise FormatError(f"the body holds more than {MOST_TEXTS} texts", status=413)
     return Request(
         body=body,
         model=model,
@@ -64,6 +67,7 @@ def read(body: Body) -> Request:
         choices=choices or 1,
         said=said,
         question=_question(messages),
+        usage_wanted=_usage_wanted(body.get("stream_options")),
         side_channels=tuple(_side_channels(body, messages)),
         json_promised=_type(body.get("response_format")) in ("json_object", "json_schema"),
     )
@@ -104,7 +108,7 @@ def answer(request: Request) -> ChatAnswer:
 def _check_message(message: object, where: str) -> None:
     if not isinstance(message, dict):
         raise FormatError(f"{where}: must be an object", param=where)
-    if message.get("role") not in ROLES:
+    if not isinstance(message.get("role"), str) or message["role"] not in ROLES:
         known = ", ".join(sorted(ROLES))
         raise FormatError(f"{where}.role: must be one of {known}", param=f"{where}.role")
     content = message.get("content")
@@ -127,8 +131,16 @@ def _question(messages: list[Body]) -> str:
     return content or ""
 
 
-def _type(response_format: object) -> object:
-    return response_format.get("type") if isinstance(response_format, dict) else None
+def _usage_wanted(options: object) -> bool:
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _type(response_format: object) -> str | None:
+    """The kind of answer that is asked for; anything that is no kind reads as an unknown one."""
+    if response_format is None:
+        return None
+    kind = response_format.get("type") if isinstance(response_format, dict) else ""
+    return kind if isinstance(kind, str) else ""
 
 
 def _texts(body: Body) -> Iterator[Said]:
@@ -171,7 +183,8 @@ def _side_channels(body: Body, messages: list[Body]) -> Iterator[SideChannel]:
             yield SideChannel(name, field)
     if body.get("add_generation_prompt") is False:
         yield SideChannel("prefill", "add_generation_prompt")
-    if "audio" in (body.get("modalities") or ()):
+    modalities = body.get("modalities")
+    if modalities is not None and modalities != ["text"]:
         yield SideChannel("audio", "modalities")
     last = len(messages) - 1
     if messages[last]["role"] == "assistant":

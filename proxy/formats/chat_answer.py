@@ -14,6 +14,7 @@ from proxy.exchange import Body, Channel, Delta, Finished, FormatError, Piece, R
 
 REASONS = {"stop", "length", "tool_calls", "function_call", "content_filter"}
 REASONING_FIELDS = ("reasoning_content", "reasoning")
+NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 TIERS = {"auto", "default", "flex", "priority", "scale", "standard"}
 COUNTS = frozenset(
     """
@@ -31,6 +32,7 @@ class ChatAnswer:
     def __init__(self, request: Request) -> None:
         self._model = request.model
         self._choices = request.choices
+        self._usage_wanted = request.usage_wanted
         self._logprobs_allowed = any(c.name == "logprobs" for c in request.side_channels)
         self._head: Body = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time())}
         self._usage: Body | None = None
@@ -62,8 +64,8 @@ class ChatAnswer:
         return [chunk for piece in pieces for chunk in self._written(piece)]
 
     def end(self) -> list[Body]:
-        """The usage chunk, where the upstream sent one."""
-        return [] if self._usage is None else [self._chunk_of([], usage=self._usage)]
+        """The usage chunk, where the client asked for one: SDKs index the choices of any other."""
+        return [self._chunk_of([], usage=self._usage or NO_USAGE)] if self._usage_wanted else []
 
     def response(self, pieces: Sequence[Piece]) -> Body:
         """Released pieces as one chat completion."""
@@ -87,7 +89,7 @@ class ChatAnswer:
                 }
                 for index in sorted(reasons)
             ],
-            "usage": self._usage or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+            "usage": self._usage or NO_USAGE,
         }
 
     def _read_head(self, body: Body) -> None:
@@ -170,12 +172,15 @@ class ChatAnswer:
         if channel.kind == "tool":
             tool = self._tools[channel.choice, channel.index]
             # The name comes first and introduces the call, as the API streams it.
+            # Clients add arguments to what the first chunk holds: it must hold some.
+            custom = tool["type"] == "custom"
             head = tool if channel.part == "name" else {}
-            return {
-                "tool_calls": [{"index": channel.index, **head, tool["type"]: {channel.part: text}}]
-            }
+            blank = {"input" if custom else "arguments": ""} if head else {}
+            said = {**blank, channel.part: text}
+            return {"tool_calls": [{"index": channel.index, **head, tool["type"]: said}]}
         if channel.kind == "function":
-            return {"function_call": {channel.part: text}}
+            blank = {"arguments": ""} if channel.part == "name" else {}
+            return {"function_call": {**blank, channel.part: text}}
         return {self._field(channel): text}
 
     def _field(self, channel: Channel) -> str:
