@@ -121,9 +121,8 @@ async def test_the_sdk_gets_tool_calls_and_structured_output(tmp_path: Path) -> 
                 if part.index not in built:
                     built[part.index] = part
                 else:
-                    built[part.index].function.arguments += (
-                        part.function and part.function.arguments
-                    )
+                    assert part.function
+                    built[part.index].function.arguments += part.function.arguments
         assert built[0].function.arguments == '{"city": "Paris"}'
         async with client.chat.completions.stream(
             model="m", messages=MESSAGES, tools=tools

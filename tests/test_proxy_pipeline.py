@@ -385,21 +385,6 @@ async def test_texts_are_on_record_only_where_the_operator_wants_them(
     assert "text" not in other
 
 
-async def test_a_prompt_full_of_names_is_answered_like_any_other(tmp_path: Path) -> None:
-    async with world(tmp_path, Scripted(["x"]), policy=FLAGGED) as w:
-        heard = await w.ask("Ottoline Vask. " * 3000)
-    assert heard.reason() == "stop"
-
-
-async def test_invisible_text_without_end_is_doubt_and_no_pass(tmp_path: Path) -> None:
-    script = Scripted(["x"])
-    async with world(tmp_path, script) as w:
-        heard = await w.ask("!\n" * 20_000)
-        assert w.records()[0]["error"] == "UnreadableError"
-    assert heard.reason() == "content_filter"
-    assert script.requests == []
-
-
 async def test_verdicts_in_the_record_hold_scores_and_no_text(tmp_path: Path) -> None:
     async with world(tmp_path, Scripted(["x"])) as w:
         await w.ask("Ottoline Vask was born in Sarnholm in 1921.")

@@ -193,3 +193,18 @@ async def test_a_client_that_leaves_stops_the_upstream_and_is_recorded(tmp_path:
         record = w.records()[0]
     assert record["outcome"] == "client left"
     assert script.open == 0
+
+
+async def test_invisible_text_without_end_is_doubt_and_no_pass(tmp_path: Path) -> None:
+    script = Scripted(["x"])
+    async with world(tmp_path, script) as w:
+        heard = await w.ask("!\n" * 20_000)
+        assert w.records()[0]["error"] == "UnreadableError"
+    assert heard.reason() == "content_filter"
+    assert script.requests == []
+
+
+async def test_a_prompt_full_of_names_is_answered_like_any_other(tmp_path: Path) -> None:
+    async with world(tmp_path, Scripted(["x"]), policy=FLAGGED) as w:
+        heard = await w.ask("Ottoline Vask. " * 3000)
+    assert heard.reason() == "stop"
