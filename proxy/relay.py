@@ -29,36 +29,33 @@ async def relay(talk: Talk, body: Body, upstream: Upstream) -> AsyncGenerator[Ra
     """
     request, trace = talk.request, talk.trace
     answer = talk.wire.answer(request)
-    said: dict[Channel, str] = {}
+    heard: dict[Channel, list[str]] = {}
     path = talk.wire.route.removeprefix("/v1")
     if request.stream:
         async with aclosing(upstream.stream(path, body)) as events:
             async for event in events:
                 yield Raw(event)
-                _listen(answer, event, said, whole=False)
+                _listen(answer, event, heard, whole=False)
     else:
         response = await upstream.complete(path, body)
         yield Raw(response)
-        _listen(answer, response, said, whole=True)
+        _listen(answer, response, heard, whole=True)
+    said = {channel: "".join(texts) for channel, texts in heard.items()}
     for channel, text in said.items():
-        trace.channels[str(channel)] = {
-            "received": len(text),
-            "screened": 0,
-            "held": 0,
-            "released": len(text),
-        }
+        counts = {"received": len(text), "screened": 0, "held": 0, "released": len(text)}
+        trace.channels[str(channel)] = counts
     if talk.applied.policies:
-        await _watch(talk, said)
+        await _watch(talk, {channel: text[:MOST_WATCHED] for channel, text in said.items()})
 
 
-def _listen(answer: Answer, event: Body, said: dict[Channel, str], *, whole: bool) -> None:
+def _listen(answer: Answer, event: Body, heard: dict[Channel, list[str]], *, whole: bool) -> None:
     try:
         pieces = answer.whole(event) if whole else answer.feed(event)
     except FormatError:
         return  # not ours to judge: what is relayed may have any shape
     for piece in pieces:
         if isinstance(piece, Delta):
-            said[piece.channel] = (said.get(piece.channel, "") + piece.text)[:MOST_WATCHED]
+            heard.setdefault(piece.channel, []).append(piece.text)
 
 
 async def _watch(talk: Talk, said: dict[Channel, str]) -> None:
