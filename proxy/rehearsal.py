@@ -119,7 +119,7 @@ async def rehearsing(
         for n, transport in enumerate(transports)
     ]
     path = folder / "audit.jsonl"
-    audit, screening = Audit.open(path), Screening(policies.screen, timeout_s=2.0)
+    audit, screening = Audit.open(path), Screening(policies.screen, timeout_s=30.0)
     pipeline = Pipeline(
         policies=policies, screening=screening, upstreams=Upstreams(upstreams), audit=audit
     )
