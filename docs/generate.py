@@ -49,9 +49,9 @@ def with_tree(readme: str) -> str:
     lines = []
     for package in PACKAGES:
         folder = README.parent / package
-        lines.append(f"{package}/".ljust(20) + _heading(folder / "__init__.py"))
+        lines.append(f"{package}/".ljust(28) + _heading(folder / "__init__.py"))
         modules = sorted(p for p in folder.rglob("*.py") if p.name != "__init__.py")
-        lines += [f"  {p.relative_to(folder)}".ljust(24) + _heading(p) for p in modules]
+        lines += [f"  {p.relative_to(folder)}".ljust(28) + _heading(p) for p in modules]
     tree = "\n".join(lines)
     return TREE.sub(lambda _: f"```text\n{tree}\n```\n", readme)
 

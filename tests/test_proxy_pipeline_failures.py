@@ -208,3 +208,11 @@ async def test_a_prompt_full_of_names_is_answered_like_any_other(tmp_path: Path)
     async with world(tmp_path, Scripted(["x"]), policy=FLAGGED) as w:
         heard = await w.ask("Ottoline Vask. " * 300)
     assert heard.reason() == "stop"
+
+
+async def test_every_field_of_a_record_is_documented(tmp_path: Path) -> None:
+    async with world(tmp_path, Scripted(["x"])) as w:
+        await w.ask()
+        record = w.records()[0]
+    page = (Path(__file__).parent.parent / "docs" / "audit.md").read_text("utf-8")
+    assert [key for key in record if f"`{key}`" not in page] == []
