@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -362,7 +363,9 @@ def test_any_chunking_and_any_n_release_the_same_text(
         for n, text in enumerate(texts):
             assert many.text(n) == one.text(n)
             assert many.reason(n) == one.reason(n)
-            assert "Vask" not in one.text(n) or SECRET not in text
+            # A name within a longer word is none: "Ann" is not in "annual".
+            if re.search(rf"(?<![^\W_]){SECRET}(?![^\W_])", text):
+                assert "Vask" not in one.text(n)
             if SECRET not in text.replace("\n", " "):
                 assert one.text(n) == text or one.reason(n) == "content_filter"
 
