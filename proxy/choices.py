@@ -3,18 +3,28 @@
 Knows no HTTP and no wire format. Fails by raising: whoever drives it refuses what is still open.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from classifiers import Passage, Span, Verdict
-from proxy.exchange import Channel, Delta, Finished, Piece
+from proxy.exchange import (
+    Channel,
+    Closed,
+    Delta,
+    Finished,
+    FormatError,
+    Piece,
+    Refused,
+    choice_of,
+)
 from proxy.release import Ask, SentenceWindow, WholeWindow, Window, readings
+from proxy.seams import Joined, Seams, joined
 
 Action = Literal["refuse", "regenerate", "reroute", "redact", "flag"]
 SEVERITY: tuple[Action, ...] = ("refuse", "regenerate", "reroute", "redact", "flag")
-WHOLE = {"tool", "function"}
+WHOLE = {"tool", "function", "annotation"}
+CALLS = {"tool", "function"}  # what a call does is released once all that was said is cleared
 
 Judge = Callable[[Sequence[Passage]], Awaitable[list[tuple[Verdict, ...]]]]
 
@@ -71,20 +81,29 @@ class Choices:
         self._bounds = bounds
         self._question = question
         self._json_promised = json_promised
-        self._behind: dict[int, str] = {}
+        self._seams = Seams(longest=bounds.longest)
+        self._closing: list[Channel] = []
+        self._done: set[Channel] = set()
 
     async def take(self, piece: Piece) -> list[Piece]:
         """Take a piece as it arrives; return what may leave now.
 
         Raises HeldTooLongError, and whatever judging raises: nothing of the piece has left then.
         """
-        choice = piece.choice if isinstance(piece, Finished) else piece.channel.choice
-        if choice in self.closed or self.again:
+        if choice_of(piece) in self.closed or self.again:
             return []
         if isinstance(piece, Finished):
             return await self._finish(piece)
+        if isinstance(piece, Closed):
+            return await self._close(piece.channel)
+        if isinstance(piece, Refused):
+            raise FormatError("a refusal is ours to write")
+        if piece.channel in self._done or piece.channel in self._closing:
+            raise FormatError("a channel that has ended speaks on")
         window = self._window(piece.channel)
-        return await self._cleared([(piece.channel, ask) for ask in window.feed(piece.text)])
+        self._seams.heard(piece.channel, piece.text)
+        released = await self._cleared([(piece.channel, ask) for ask in window.feed(piece.text)])
+        return [*released, *await self._close_those_followed(piece.channel.choice)]
 
     def open(self) -> list[int]:
         """Choices that have begun to speak and have not been closed."""
@@ -93,41 +112,106 @@ class Choices:
     def _refuse(self, choice: int, words: str) -> list[Piece]:
         self.closed.add(choice)
         self.acted.add("refuse")
-        return refusal_pieces(
-            choice, words, json_promised=self._json_promised, behind=self._behind.get(choice, "")
-        )
+        return [Refused(choice, words)]
+
+    async def _close(self, channel: Channel) -> list[Piece]:
+        """A channel has ended: what it held leaves once what follows cannot be part of it."""
+        window = self.windows.get(channel)
+        if channel in self._done or window is None:
+            return []
+        if isinstance(window, WholeWindow) and channel.kind != "annotation":
+            return []  # at the end, together with others
+        if channel not in self._closing:
+            self._closing.append(channel)
+        return await self._close_those_followed(channel.choice)
+
+    async def _close_those_followed(self, choice: int) -> list[Piece]:
+        released: list[Piece] = []
+        for channel in [c for c in self._closing if c.choice == choice]:
+            apart = channel.kind == "annotation"  # no part of the text before or behind it
+            if choice in self.closed or self.again or not (apart or self._seams.followed(channel)):
+                break
+            joined = () if apart else tuple(self._seams.at_end(channel))
+            asks = [(channel, ask) for ask in self.windows[channel].finish()]
+            released += await self._cleared(asks, joined=joined, choice=choice)
+            self._closing.remove(channel)
+            self._done.add(channel)
+            if choice not in self.closed and not self.again:
+                released.append(Closed(channel))
+        return released
 
     async def _finish(self, piece: Finished) -> list[Piece]:
-        mine = [channel for channel in self.windows if channel.choice == piece.choice]
+        mine = [c for c in self.windows if c.choice == piece.choice and c not in self._done]
         # Sentences first: what a call does is released only once all that was said is cleared.
-        mine.sort(key=lambda channel: isinstance(self.windows[channel], WholeWindow))
+        mine.sort(key=lambda channel: channel.kind in CALLS)
         asks = [(channel, ask) for channel in mine for ask in self.windows[channel].finish()]
-        wholes = [(c, w) for c in mine if isinstance(w := self.windows[c], WholeWindow)]
-        together = _together(wholes) if len(wholes) > 1 else []
-        released = await self._cleared(asks, together=together)
+        joined = list(self._seams.of(piece.choice, self._read))
+        calls = [c for c in mine if c.kind in CALLS]
+        joined += _together([(c, self._read(c) or "") for c in calls]) if len(calls) > 1 else []
+        released = await self._cleared(asks, joined=joined, choice=piece.choice)
         if piece.choice in self.closed or self.again:
             return released
         self.closed.add(piece.choice)
-        return [*released, piece]
+        return [*released, *map(Closed, mine), piece]
+
+    def _read(self, channel: Channel) -> str | None:
+        """A text that is released whole, as whoever takes it apart reads it."""
+        window = self.windows[channel]
+        if not isinstance(window, WholeWindow):
+            return None
+        return (readings(window.text) or [window.text])[-1]
 
     async def _cleared(
-        self, asks: Sequence[tuple[Channel, Ask]], *, together: Sequence[str] = ()
+        self,
+        asks: Sequence[tuple[Channel, Ask]],
+        *,
+        joined: Sequence[Joined] = (),
+        choice: int = 0,
     ) -> list[Piece]:
-        """Judge in one batch, settle in order; a refusal closes the choice where it falls."""
+        """Judge in one batch, settle in order; a refusal closes the choice where it falls.
+
+        What is hit only where texts are read together cannot be cut out: it is refused.
+        """
         if not asks:
             return []
+        openings = [
+            (at, one)
+            for at, (channel, ask) in enumerate(asks)
+            if not ask.offset and not ask.own.start and channel.kind not in CALLS
+            for one in self._seams.begun(self._question, ask.passage.text)
+        ]
         passages = [ask.passage for _, ask in asks]
-        passages += [Passage(text, ()) for text in together]
+        passages += [one.passage for _, one in openings]
+        passages += [one.passage for one in joined]
         verdicts = await self._judge(passages)
-        joint = [verdict for found in verdicts[len(asks) :] for verdict in found]
+        own, split = verdicts[: len(asks)], list(verdicts[len(asks) :])
+        for (at, one), found in zip(openings, split, strict=False):
+            whole = asks[at][1].own
+            own[at] = (
+                *own[at],
+                *(replace(v, start=whole.start, end=whole.end) for v in _split(one, found)),
+            )
+        for one, found in zip(joined, split[len(openings) :], strict=True):
+            for verdict in _split(one, found):
+                self.seen.append(Seen(f"{choice}.joined", verdict))
+                consequence = self._decide(verdict)
+                self.acted.add(consequence.action)
+                if consequence.action in ("regenerate", "reroute"):
+                    self.again = consequence
+                    return []
+                if consequence.action != "flag":
+                    return self._refuse(choice, consequence.refusal)
+        return self._settled(asks, own)
+
+    def _settled(
+        self, asks: Sequence[tuple[Channel, Ask]], verdicts: Sequence[Sequence[Verdict]]
+    ) -> list[Piece]:
         sentences: list[Piece] = []
         calls: list[Piece] = []
-        for (channel, ask), found in zip(asks, verdicts, strict=False):
+        for (channel, ask), found in zip(asks, verdicts, strict=True):
             window = self.windows[channel]
-            whole = isinstance(window, WholeWindow)
-            consequences = self._consequences(
-                channel, window, ask, [*found, *(joint if whole else ())]
-            )
+            call = channel.kind in CALLS
+            consequences = self._consequences(channel, window, ask, found)
             self.screened[channel] = self.screened.get(channel, 0) + ask.own.end - ask.own.start
             worst = min(
                 (consequence for _, consequence in consequences),
@@ -139,14 +223,14 @@ class Choices:
             if worst and worst.action in ("regenerate", "reroute"):
                 self.again = worst
                 return []
+            whole = isinstance(window, WholeWindow) and channel.kind != "annotation"
             if worst and (worst.action == "refuse" or (whole and worst.action == "redact")):
                 return [*sentences, *self._refuse(channel.choice, worst.refusal)]
             cuts = [span for span, consequence in consequences if consequence.action == "redact"]
-            text = window.settle(ask, cuts, marker=worst.marker if worst else "")
+            marker = worst.marker if worst and channel.kind != "annotation" else ""
+            text = window.settle(ask, cuts, marker=marker)
             if text:
-                (calls if whole else sentences).append(Delta(channel, text))
-                if channel.kind == "content":
-                    self._behind[channel.choice] = text
+                (calls if call else sentences).append(Delta(channel, text))
         return sentences + calls
 
     def _consequences(
@@ -177,22 +261,13 @@ class Choices:
         return self.windows[channel]
 
 
-def refusal_pieces(
-    choice: int, words: str, *, json_promised: bool, behind: str = ""
-) -> list[Piece]:
-    """End a choice in the words of somebody who does not know, behind what it said before.
-
-    Where JSON was promised the words come as JSON.
-    """
-    if json_promised:
-        words = json.dumps({"refusal": words}, ensure_ascii=False)
-    elif behind and not behind[-1].isspace():
-        words = f" {words}"
-    return [Delta(Channel(choice), words), Finished(choice, "content_filter")]
+def _split(joined: Joined, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Hits that lie in more than one of the joined texts; the others were seen where they stand."""
+    return [v for v in verdicts if v.hit and joined.splits(v.start, v.end)]
 
 
-def _together(wholes: Sequence[tuple[Channel, WholeWindow]]) -> list[str]:
+def _together(calls: Sequence[tuple[Channel, str]]) -> list[Joined]:
     """Calls read together, for a name split over two: with their names, and their values alone."""
-    said = [(channel, (readings(window.text) or [window.text])[-1]) for channel, window in wholes]
-    values = [text for channel, text in said if channel.part != "name"]
-    return [" ".join(text for _, text in said), " ".join(values), "".join(values)]
+    values = [text for channel, text in calls if channel.part != "name"]
+    everything = [text for _, text in calls]
+    return [*joined(everything, glues=(" ",)), *joined(values)]

@@ -44,6 +44,7 @@ class Request:
     side_channels: tuple[SideChannel, ...] = ()
     json_promised: bool = False
     usage_wanted: bool = False
+    speaks: bool = True  # False: the answer has no words that a refusal could stand in
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,14 +71,41 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """A channel will say no more, while its choice may go on. Not every format tells."""
+
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """A choice has said all it will say."""
+    """A choice has said all it will say.
+
+    `length` means cut off by a limit of tokens; any other reason is in the format's own words.
+    """
 
     choice: int
     reason: str
 
 
-Piece = Delta | Finished
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A choice ends in the words of somebody who does not know. Comes out, never goes in.
+
+    Each format writes it in its own shape, with counts of tokens at zero: how long the hidden text
+    is would tell.
+    """
+
+    choice: int
+    words: str = field(repr=False)
+
+
+Piece = Delta | Closed | Finished | Refused
+
+
+def choice_of(piece: Piece) -> int:
+    """The choice that a piece belongs to."""
+    return piece.choice if isinstance(piece, Finished | Refused) else piece.channel.choice
 
 
 class FormatError(ValueError):
@@ -118,7 +146,11 @@ class Answer(Protocol):
         ...
 
     def response(self, pieces: Sequence[Piece]) -> Body:
-        """Released pieces as one complete response."""
+        """Released pieces, and nothing released earlier, as one complete response."""
+        ...
+
+    def broken(self, error: Body) -> Body:
+        """An error, as `Format.error` shapes it, as an event of this stream."""
         ...
 
 
@@ -127,7 +159,22 @@ class Format(Protocol):
 
     @property
     def route(self) -> str:
-        """The path it answers on."""
+        """The path it answers on; below /v1 the upstream has the same."""
+        ...
+
+    @property
+    def typed(self) -> bool:
+        """Whether events of a stream bear their `type` as a name, and no `[DONE]` ends them."""
+        ...
+
+    @property
+    def last(self) -> frozenset[str]:
+        """Types of the events that end an upstream's stream; none: `[DONE]` does."""
+        ...
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Fields that an enforcing policy sets where the client has left them out."""
         ...
 
     def read(self, body: Body) -> Request:

@@ -7,8 +7,17 @@ can also end: with a refusal for whoever is still waiting, or with an error even
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from proxy.choices import refusal_pieces
-from proxy.exchange import Answer, Body, Finished, Format, FormatError, Piece, Request
+from proxy.exchange import (
+    Answer,
+    Body,
+    Finished,
+    Format,
+    FormatError,
+    Piece,
+    Refused,
+    Request,
+    choice_of,
+)
 from proxy.sse import DONE, encode
 from proxy.upstream import UpstreamError
 
@@ -49,7 +58,6 @@ class Framing:
         self._answer: Answer | None = None
         self._raw: Body | None = None
         self._pieces: list[Piece] = []
-        self._behind: dict[int, str] = {}
         self._finished: set[int] = set()
         self._headed = False
         self._ended = False
@@ -61,10 +69,8 @@ class Framing:
             return
         self._answer = released.answer
         for piece in released.pieces:
-            if isinstance(piece, Finished):
-                self._finished.add(piece.choice)
-            elif piece.channel.kind == "content":
-                self._behind[piece.channel.choice] = piece.text
+            if isinstance(piece, Finished | Refused):
+                self._finished.add(choice_of(piece))
         if self._streamed():
             for event in released.answer.events(released.pieces):
                 yield from self._event(event)
@@ -91,21 +97,13 @@ class Framing:
         request = self.request
         if request and not request.stream:
             # Nothing has left yet: all of it is taken back.
-            self._pieces, self._finished, self._behind = [], set(), {}
+            self._pieces, self._finished = [], set()
         waiting = [n for n in range(request.choices) if n not in self._finished] if request else []
-        if not request or not waiting or self._raw is not None:
+        if not request or not request.speaks or not waiting or self._raw is not None:
             yield from self.broken(UpstreamError("the answer could not be completed", status=500))
             return
         answer = self._answer or self._wire.answer(request)
-        pieces: list[Piece] = []
-        for choice in waiting:
-            pieces += refusal_pieces(
-                choice,
-                words,
-                json_promised=request.json_promised,
-                behind=self._behind.get(choice, ""),
-            )
-        yield from self.write(Words(answer, pieces))
+        yield from self.write(Words(answer, [Refused(choice, words) for choice in waiting]))
         yield from self.end()
 
     def rejected(self, error: FormatError) -> Iterator[Out]:
@@ -128,9 +126,10 @@ class Framing:
         if self._ended:
             return
         self._ended = True
-        if self._headed:
-            yield encode(body)
-            yield DONE
+        if self._headed and self.request:
+            answer = self._answer or self._wire.answer(self.request)
+            yield self._encoded(answer.broken(body))
+            yield from self._done()
         else:
             yield Head(status, body, headers)
 
@@ -144,10 +143,15 @@ class Framing:
         if not self._headed:
             self._headed = True
             yield Head(200)
-        yield encode(body)
+        yield self._encoded(body)
+
+    def _encoded(self, event: Body) -> bytes:
+        kind = event.get("type") if self._wire.typed else None
+        return encode(event, kind if isinstance(kind, str) and kind.isprintable() else None)
 
     def _done(self) -> Iterator[Out]:
         if not self._headed:
             self._headed = True
             yield Head(200)
-        yield DONE
+        if not self._wire.typed:
+            yield DONE

@@ -15,8 +15,8 @@ from policies import PolicySet
 from proxy import prompt
 from proxy.applied import Applied
 from proxy.audit import Audit
-from proxy.choices import Choices, Seen, refusal_pieces
-from proxy.exchange import Answer, Body, Finished, Format, FormatError, Piece, Request
+from proxy.choices import Choices, Seen
+from proxy.exchange import Answer, Body, Finished, Format, FormatError, Piece, Refused, Request
 from proxy.framing import Framing, Out, Raw, Words
 from proxy.inject import REFUSALS
 from proxy.relay import relay
@@ -137,16 +137,14 @@ class Pipeline:
         if verdict:
             trace.action = verdict.action
         if verdict and verdict.action == "refuse":
-            answer = talk.wire.answer(request)
-            for choice in range(request.choices):
-                yield Words(
-                    answer,
-                    refusal_pieces(choice, verdict.refusal, json_promised=request.json_promised),
-                )
+            if not request.speaks:
+                raise FormatError("this input is not processed here", code="content_filter")
+            refused = [Refused(choice, verdict.refusal) for choice in range(request.choices)]
+            yield Words(talk.wire.answer(request), refused)
             return
-        body = request.body
+        body = _closed(talk)
         if verdict and verdict.action == "redact":
-            body = prompt.redacted(request, found, applied, verdict.marker)
+            body = prompt.redacted(body, request, found, applied, verdict.marker)
         if verdict and verdict.to:
             upstream = self.upstreams.named(verdict.to)
         asked = self._asked(talk, body, upstream, seen)
@@ -229,7 +227,7 @@ async def _spoken(
             for piece in answer.whole(response):
                 yield await choices.take(piece)
             return
-        async with aclosing(upstream.stream(path, body)) as events:
+        async with aclosing(upstream.stream(path, body, last=talk.wire.last)) as events:
             async for event in events:
                 talk.trace.mark("upstream_first")
                 for piece in answer.feed(event):
@@ -262,6 +260,13 @@ def _close_side_channels(talk: Talk) -> None:
                 code="unsupported_parameter",
             )
     talk.trace.side_channels = sorted({channel.name for channel in request.side_channels})
+
+
+def _closed(talk: Talk) -> Body:
+    """The body with what the API does unasked, such as storing answers, switched off."""
+    body, defaults = talk.request.body, talk.wire.defaults
+    unset = {key: value for key, value in defaults.items() if body.get(key) is None}
+    return body if not unset or "stored" in talk.applied.allowed else {**body, **unset}
 
 
 def _for(upstream: Upstream, request: Request, body: Body) -> Body:

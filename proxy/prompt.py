@@ -129,8 +129,10 @@ def near(found: Iterable[Found]) -> Iterator[str]:
             yield item.said.text[own[at].start : own[at].end].strip()
 
 
-def redacted(request: Request, found: Iterable[Found], applied: Applied, marker: str) -> Body:
-    """The request's body without the sentences in which something is to be redacted."""
+def redacted(
+    body: Body, request: Request, found: Iterable[Found], applied: Applied, marker: str
+) -> Body:
+    """A body of the request without the sentences in which something is to be redacted."""
     cuts: dict[Path, list[Span]] = {}
     texts: Mapping[Path, str] = {said.path: said.text for said in request.said}
     for item in found:
@@ -139,7 +141,7 @@ def redacted(request: Request, found: Iterable[Found], applied: Applied, marker:
             span = Span(item.verdict.start, item.verdict.end)
             cuts.setdefault(item.said.path, []).append(span)
     kept = {path: _without(texts[path], spans, marker) for path, spans in cuts.items()}
-    return replace_texts(request.body, kept)
+    return replace_texts(body, kept)
 
 
 def _without(text: str, cuts: Iterable[Span], marker: str) -> str:

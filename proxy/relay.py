@@ -32,7 +32,7 @@ async def relay(talk: Talk, body: Body, upstream: Upstream) -> AsyncGenerator[Ra
     heard: dict[Channel, list[str]] = {}
     path = talk.wire.route.removeprefix("/v1")
     if request.stream:
-        async with aclosing(upstream.stream(path, body)) as events:
+        async with aclosing(upstream.stream(path, body, last=talk.wire.last)) as events:
             async for event in events:
                 yield Raw(event)
                 _listen(answer, event, heard, whole=False)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from policies import LoadedPolicy
 from proxy.choices import SEVERITY, Action, Choices, Seen
-from proxy.exchange import Delta
+from proxy.exchange import Delta, Refused
 from proxy.framing import Raw, Words
 
 log = logging.getLogger("lethe")
@@ -118,7 +118,11 @@ class Trace:
         if isinstance(released, Raw):
             self.text.setdefault("released", []).append(json.dumps(released.body))
         else:
-            said = [piece.text for piece in released.pieces if isinstance(piece, Delta)]
+            said = [
+                piece.text if isinstance(piece, Delta) else piece.words
+                for piece in released.pieces
+                if isinstance(piece, Delta | Refused)
+            ]
             self.text.setdefault("released", []).extend(said)
 
     @contextmanager

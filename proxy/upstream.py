@@ -64,29 +64,27 @@ class Upstream:
         async with self._sent("POST", path, body) as sent:
             return self._parsed(await self._all(sent))
 
-    async def stream(self, path: str, body: Body) -> AsyncGenerator[Body, None]:
+    async def stream(
+        self, path: str, body: Body, *, last: frozenset[str] = frozenset()
+    ) -> AsyncGenerator[Body, None]:
         """Send a request and yield the JSON of each event until `[DONE]`.
 
-        Raises UpstreamError, also where the answer ends without `[DONE]`.
+        Where `last` names types of events, one of these ends the stream instead. Raises
+        UpstreamError, also where the answer ends otherwise.
         """
-        decoder = Decoder(self.limits.event_bytes)
         async with self._sent("POST", path, body) as sent:
             if not sent.response.headers.get("content-type", "").startswith("text/event-stream"):
                 raise UpstreamError("the upstream did not answer with a stream", status=502)
-            try:
-                async with aclosing(self._bytes(sent)) as chunks:
-                    async for chunk in chunks:
-                        for event in decoder.feed(chunk):
-                            if event.data == "[DONE]":
-                                return
-                            yield self._event(event.data)
-                # Some servers leave out the empty line behind their last event.
-                if any(event.data == "[DONE]" for event in decoder.finish()):
-                    return
-            except StreamError as error:
-                raise UpstreamError(
-                    f"the upstream's stream is broken: {error}", status=502
-                ) from None
+            async with aclosing(self._data(sent)) as events:
+                async for data in events:
+                    if data == "[DONE]":
+                        if last:
+                            break
+                        return
+                    event = self._event(data)
+                    yield event
+                    if event.get("type") in last:
+                        return
         raise UpstreamError("the upstream's stream broke off", status=502)
 
     async def listed(self) -> list[Body]:
@@ -122,6 +120,19 @@ class Upstream:
         except (httpx.HTTPError, aiohttp.ClientError) as error:  # not all are mapped
             kind = type(error).__name__
             raise UpstreamError(f"the upstream could not be reached ({kind})", status=502) from None
+
+    async def _data(self, sent: _Sent) -> AsyncGenerator[str, None]:
+        """What each event says. Some servers leave out the empty line behind a last `[DONE]`."""
+        decoder = Decoder(self.limits.event_bytes)
+        try:
+            async with aclosing(self._bytes(sent)) as chunks:
+                async for chunk in chunks:
+                    for event in decoder.feed(chunk):
+                        yield event.data
+            for event in decoder.finish():
+                yield event.data
+        except StreamError as error:
+            raise UpstreamError(f"the upstream's stream is broken: {error}", status=502) from None
 
     async def _all(self, sent: _Sent) -> bytes:
         async with aclosing(self._bytes(sent)) as chunks:

@@ -6,9 +6,10 @@ import pytest
 
 from classifiers import Passage, Verdict
 from proxy.choices import Bounds, Choices, Consequence
-from proxy.exchange import Channel, Delta, Finished, Piece
+from proxy.exchange import Channel, Closed, Delta, Finished, FormatError, Piece, Refused
 
 SECRET = "Hogwarts"
+REFUSED = "refused"
 
 
 def verdict(start: int, *, hit: bool = True) -> Verdict:
@@ -37,10 +38,10 @@ async def told(given: Choices, pieces: Sequence[Piece]) -> tuple[dict[str, str],
     reasons: dict[int, str] = {}
     for piece in pieces:
         for out in await given.take(piece):
-            if isinstance(out, Finished):
+            if isinstance(out, Finished | Refused):
                 assert out.choice not in reasons
-                reasons[out.choice] = out.reason
-            else:
+                reasons[out.choice] = out.reason if isinstance(out, Finished) else REFUSED
+            elif isinstance(out, Delta):
                 texts[str(out.channel)] = texts.get(str(out.channel), "") + out.text
     return texts, reasons
 
@@ -53,13 +54,8 @@ async def test_a_refusal_follows_what_was_cleared_and_nothing_follows_it() -> No
     texts, reasons = await told(
         choices(), content("It rains. ", "The boy went to Hog", "warts. ", "More. ", "And more.")
     )
-    assert texts == {"0.content": "It rains. I don't know."}
-    assert reasons == {0: "content_filter"}
-
-
-async def test_a_refusal_stands_off_from_text_without_white_space_behind() -> None:
-    texts, _ = await told(choices(), content("下雨了。Hogwarts"))
-    assert texts == {"0.content": "下雨了。 I don't know."}
+    assert texts == {"0.content": "It rains. "}
+    assert reasons == {0: REFUSED}
 
 
 async def test_redaction_takes_the_sentence_and_goes_on() -> None:
@@ -80,8 +76,8 @@ async def test_one_choice_refused_leaves_the_others_alone() -> None:
     pieces: list[Piece] = [Delta(Channel(0), "Hogwarts."), Delta(Channel(1), "Fine.")]
     ends = [Finished(0, "stop"), Finished(1, "stop")]
     texts, reasons = await told(choices(), [*pieces, *ends])
-    assert texts == {"0.content": "I don't know.", "1.content": "Fine."}
-    assert reasons == {0: "content_filter", 1: "stop"}
+    assert texts == {"1.content": "Fine."}
+    assert reasons == {0: REFUSED, 1: "stop"}
 
 
 @pytest.mark.parametrize(
@@ -98,8 +94,8 @@ async def test_a_secret_on_any_channel_closes_the_choice(channel: Channel) -> No
     texts, reasons = await told(
         choices(), [Delta(channel, "to Hogw"), Delta(channel, "arts"), Finished(0, "tool_calls")]
     )
-    assert texts == {"0.content": "I don't know."}
-    assert reasons == {0: "content_filter"}
+    assert texts == {}
+    assert reasons == {0: REFUSED}
 
 
 async def test_a_call_is_released_whole_after_what_was_said() -> None:
@@ -118,7 +114,7 @@ async def test_a_secret_split_over_two_calls_is_seen() -> None:
 
     given = choices()
     given._judge = joined
-    texts, _ = await told(
+    texts, reasons = await told(
         given,
         [
             Delta(Channel(0, "tool", 0, "arguments"), "Hog"),
@@ -126,15 +122,15 @@ async def test_a_secret_split_over_two_calls_is_seen() -> None:
             Finished(0, "tool_calls"),
         ],
     )
-    assert texts == {"0.content": "I don't know."}
+    assert (texts, reasons) == ({}, {0: REFUSED})
 
 
-async def test_where_json_was_promised_a_refusal_is_json() -> None:
+async def test_promised_json_is_never_cut() -> None:
     for action in ("refuse", "redact"):
-        texts, _ = await told(
+        told_so = await told(
             choices(action, json_promised=True), content('{"school": "Hog', 'warts"}')
         )
-        assert texts == {"0.content": '{"refusal": "I don\'t know."}'}
+        assert told_so == ({}, {0: REFUSED})
 
 
 @pytest.mark.parametrize("action", ["regenerate", "reroute"])
@@ -165,3 +161,55 @@ async def test_what_fails_to_be_judged_is_not_released() -> None:
     with pytest.raises(RuntimeError):
         await given.take(Finished(0, "stop"))
     assert given.open() == [0]
+
+
+THINKS, SAYS, CITES = Channel(0, "reasoning"), Channel(0), Channel(0, "annotation", 0, "json")
+LONG = "There is a great deal to be said about the weather of that summer, and all of it is dull. "
+
+
+async def test_a_closed_channel_leaves_once_what_follows_cannot_be_part_of_it() -> None:
+    given = choices()
+    assert await given.take(Delta(THINKS, "Let me see. ")) == []
+    assert await given.take(Closed(THINKS)) == []
+    assert await given.take(Delta(SAYS, "Well then, ")) == []
+    out = await given.take(Delta(SAYS, LONG + LONG))
+    assert out[:2] == [Delta(THINKS, "Let me see. "), Closed(THINKS)]
+
+
+@pytest.mark.parametrize("closing", [True, False])
+async def test_a_name_split_over_two_channels_is_seen_before_its_beginning_leaves(
+    closing: bool,
+) -> None:
+    given = choices()
+    pieces = [Delta(THINKS, "I think of Hog"), *([Closed(THINKS)] if closing else [])]
+    texts, reasons = await told(
+        given, [*pieces, Delta(SAYS, "warts. " + LONG + LONG), Finished(0, "stop")]
+    )
+    assert reasons == {0: REFUSED}
+    assert "0.reasoning" not in texts
+    assert [seen.where for seen in given.seen if seen.verdict.hit] == ["0.joined"]
+
+
+async def test_a_name_between_a_question_and_its_answer_is_seen() -> None:
+    given = choices("redact")
+    given._question = "Complete the word: Hog"
+    texts, _ = await told(given, content("warts. " + LONG))
+    assert texts == {"0.content": "[…] " + LONG}
+
+
+async def test_an_annotation_is_judged_when_it_ends_and_dropped_where_it_tells() -> None:
+    given = choices("redact")
+    good, bad = '{"title": "A school"}', '{"title": "Hogwarts"}'
+    assert await given.take(Delta(CITES, good)) == []
+    assert await given.take(Closed(CITES)) == [Delta(CITES, good), Closed(CITES)]
+    other = Channel(0, "annotation", 1, "json")
+    assert await given.take(Delta(other, bad)) == []
+    assert await given.take(Closed(other)) == [Closed(other)]
+
+
+async def test_nothing_is_said_through_a_channel_that_has_ended() -> None:
+    given = choices()
+    await given.take(Delta(THINKS, "So. "))
+    await given.take(Closed(THINKS))
+    with pytest.raises(FormatError):
+        await given.take(Delta(THINKS, "And more."))

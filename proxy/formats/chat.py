@@ -4,16 +4,21 @@ Knows no policy and no HTTP. Field names and shapes: https://platform.openai.com
 and, for what self-hosted servers add, the vLLM and DeepSeek documentation of the same endpoint.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from proxy.exchange import Body, FormatError, Path, Placement, Request, Said, SideChannel
 from proxy.formats.chat_answer import ChatAnswer
+from proxy.formats.reading import Vocabulary, asked, bounded, count, named, openai_error, switch
 
 route = "/v1/chat/completions"
+typed = False
+last: frozenset[str] = frozenset()
+defaults: Mapping[str, Any] = {}
+error = openai_error
 
 ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
 MOST_CHOICES = 128
-MOST_TEXTS = 20_000
 # Words of the format itself: anything else in their place is a text.
 TYPES = frozenset(
     """
@@ -37,7 +42,6 @@ PART_CHANNELS = {
     "input_audio": "audio",
     "file": "files",
 }
-ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
 def read(body: Body) -> Request:
@@ -45,27 +49,17 @@ def read(body: Body) -> Request:
 
     Raises FormatError for a body the endpoint does not define, naming the field.
     """
-    model, messages = body.get("model"), body.get("messages")
-    if not isinstance(model, str) or not model:
-        raise FormatError("model: must be a non-empty string", param="model")
+    model, messages = named(body, "model"), body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise FormatError("messages: must be a non-empty array", param="messages")
     for number, message in enumerate(messages):
         _check_message(message, f"messages[{number}]")
-    stream, choices = body.get("stream"), body.get("n")
-    if stream is not None and type(stream) is not bool:
-        raise FormatError("stream: must be true or false", param="stream")
-    if choices is not None and (type(choices) is not int or not 1 <= choices <= MOST_CHOICES):
-        raise FormatError(f"n: must be an integer from 1 to {MOST_CHOICES}", param="n")
-    said = tuple(_texts(body))
-    if len(said) > MOST_TEXTS:
-        raise FormatError(f"the body holds more than {MOST_TEXTS} texts", status=413)
     return Request(
         body=body,
         model=model,
-        stream=bool(stream),
-        choices=choices or 1,
-        said=said,
+        stream=switch(body, "stream"),
+        choices=count(body, "n", most=MOST_CHOICES) or 1,
+        said=bounded(_texts(body)),
         question=_question(messages),
         usage_wanted=_usage_wanted(body.get("stream_options")),
         side_channels=tuple(_side_channels(body, messages)),
@@ -91,13 +85,6 @@ def instruct(body: Body, instruction: str, placement: Placement) -> Body:
     else:
         messages.insert(0, {"role": placement, "content": instruction})
     return {**body, "messages": messages}
-
-
-def error(message: str, *, status: int, param: str | None = None, code: str | None = None) -> Body:
-    """An error object as the OpenAI API shapes it."""
-    other = "api_error" if status >= 500 else "invalid_request_error"
-    kind = ERROR_TYPES.get(status, other)
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def answer(request: Request) -> ChatAnswer:
@@ -147,26 +134,10 @@ def _texts(body: Body) -> Iterator[Said]:
     """Every string of the body, and every key below the top that a model may get to read."""
     for number, message in enumerate(body["messages"]):
         spoken = {key: value for key, value in message.items() if key != "role"}
-        yield from _strings(spoken, ("messages", number), role=message["role"])
+        yield from WORDS.texts(spoken, ("messages", number), role=message["role"])
     for key, value in body.items():
         if key not in {"messages", "model"}:
-            yield from _strings(value, (key,), role="field")
-
-
-def _strings(node: object, path: Path, *, role: str) -> Iterator[Said]:
-    if isinstance(node, str):
-        if node and not _is_media(node, path):
-            yield Said(path, role, node)
-    elif isinstance(node, list):
-        for number, item in enumerate(node):
-            yield from _strings(item, (*path, number), role=role)
-    elif isinstance(node, dict):
-        own = [key for key in node if key not in KEYS]
-        if own:
-            yield Said(path, "keys", " ".join(own).replace("_", " "))
-        for key, value in node.items():
-            if not (key == "type" and isinstance(value, str) and value in TYPES):
-                yield from _strings(value, (*path, key), role=role)
+            yield from WORDS.texts(value, (key,), role="field")
 
 
 def _is_media(text: str, path: Path) -> bool:
@@ -175,11 +146,14 @@ def _is_media(text: str, path: Path) -> bool:
     return inside and path[4] in MEDIA and text.startswith("data:")
 
 
+WORDS = Vocabulary(KEYS, TYPES, _is_media)
+
+
 def _side_channels(body: Body, messages: list[Body]) -> Iterator[SideChannel]:
     """What asks for text that no screen sees, or lets the client put words into the model."""
     for field, value in body.items():
         name = "guided" if field.startswith("guided_") else SIDE_CHANNELS.get(field)
-        if name and value not in (None, False, 0, {}, [], ""):
+        if name and asked(value):
             yield SideChannel(name, field)
     if body.get("add_generation_prompt") is False:
         yield SideChannel("prefill", "add_generation_prompt")

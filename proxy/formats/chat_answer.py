@@ -10,7 +10,19 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from proxy.exchange import Body, Channel, Delta, Finished, FormatError, Piece, Request
+from proxy.exchange import (
+    Body,
+    Channel,
+    Closed,
+    Delta,
+    Finished,
+    FormatError,
+    Piece,
+    Refused,
+    Request,
+    choice_of,
+)
+from proxy.formats.reading import a_text, an_object, counts, objects
 
 REASONS = {"stop", "length", "tool_calls", "function_call", "content_filter"}
 REASONING_FIELDS = ("reasoning_content", "reasoning")
@@ -31,6 +43,7 @@ class ChatAnswer:
 
     def __init__(self, request: Request) -> None:
         self._model = request.model
+        self._json_promised = request.json_promised
         self._choices = request.choices
         self._usage_wanted = request.usage_wanted
         self._logprobs_allowed = any(c.name == "logprobs" for c in request.side_channels)
@@ -40,19 +53,21 @@ class ChatAnswer:
         self._tools: dict[tuple[int, int], Body] = {}
         self._logprobs: dict[int, Any] = {}
         self._begun: set[int] = set()
+        self._last: dict[int, str] = {}  # how each choice's content ends so far
+        self._refused = False
 
     def feed(self, event: Body) -> list[Piece]:
         """Take one chunk apart. Raises FormatError on a shape that is not a chunk's."""
         self._read_head(event)
-        return [piece for choice in _objects(event, "choices") for piece in self._chunk(choice)]
+        return [piece for choice in objects(event, "choices") for piece in self._chunk(choice)]
 
     def whole(self, response: Body) -> list[Piece]:
         """Take a complete response apart. Raises FormatError likewise."""
         self._read_head(response)
         pieces: list[Piece] = []
-        for choice in _objects(response, "choices"):
+        for choice in objects(response, "choices"):
             index = self._index(choice)
-            pieces += self._spoken(index, _object(choice, "message"))
+            pieces += self._spoken(index, an_object(choice, "message"))
             self._keep_logprobs(index, choice)
             pieces.append(Finished(index, _reason(choice.get("finish_reason") or "stop")))
         if not pieces:
@@ -61,17 +76,22 @@ class ChatAnswer:
 
     def events(self, pieces: Sequence[Piece]) -> list[Body]:
         """Released pieces as chunks."""
-        return [chunk for piece in pieces for chunk in self._written(piece)]
+        return [chunk for piece in self._plain(pieces) for chunk in self._written(piece)]
 
     def end(self) -> list[Body]:
         """The usage chunk, where the client asked for one: SDKs index the choices of any other."""
-        return [self._chunk_of([], usage=self._usage or NO_USAGE)] if self._usage_wanted else []
+        return [self._chunk_of([], usage=self._counted())] if self._usage_wanted else []
+
+    def broken(self, error: Body) -> Body:
+        """An error as an event: the same object."""
+        return error
 
     def response(self, pieces: Sequence[Piece]) -> Body:
         """Released pieces as one chat completion."""
         texts: dict[Channel, str] = {}
         reasons: dict[int, str] = {}
-        for piece in pieces:
+        self._last, self._refused = {}, False
+        for piece in self._plain(pieces):
             if isinstance(piece, Finished):
                 reasons[piece.choice] = piece.reason
             else:
@@ -89,8 +109,34 @@ class ChatAnswer:
                 }
                 for index in sorted(reasons)
             ],
-            "usage": self._usage or NO_USAGE,
+            "usage": self._counted(),
         }
+
+    def _counted(self) -> Body:
+        return NO_USAGE if self._refused or not self._usage else self._usage
+
+    def _plain(self, pieces: Sequence[Piece]) -> Iterator[Delta | Finished]:
+        """Pieces as text and endings alone: a refusal in the words and the shape of this API."""
+        for piece in pieces:
+            if isinstance(piece, Refused):
+                self._refused = True
+                yield from self._refusal(piece)
+            elif not isinstance(piece, Closed):
+                if isinstance(piece, Delta) and piece.channel.kind == "content":
+                    self._last[piece.channel.choice] = piece.text[-1:]
+                yield piece
+
+    def _refusal(self, piece: Refused) -> Iterator[Delta | Finished]:
+        content = Channel(piece.choice)
+        if self._json_promised:
+            # Both for the SDK, which parses no content beside a refusal, and for json.loads.
+            yield Delta(content, json.dumps({"refusal": piece.words}, ensure_ascii=False))
+            yield Delta(Channel(piece.choice, "refusal"), piece.words)
+            yield Finished(piece.choice, "stop")
+            return
+        behind = self._last.get(piece.choice, "")
+        yield Delta(content, f" {piece.words}" if behind.strip() else piece.words)
+        yield Finished(piece.choice, "content_filter")
 
     def _read_head(self, body: Body) -> None:
         if isinstance(body.get("service_tier"), str) and body["service_tier"] in TIERS:
@@ -98,7 +144,7 @@ class ChatAnswer:
         if type(body.get("created")) is int:
             self._head["created"] = body["created"]
         if isinstance(body.get("usage"), dict):
-            self._usage = _numbers(body["usage"])
+            self._usage = counts(body["usage"], COUNTS)
 
     def _index(self, choice: Body) -> int:
         index = choice.get("index", 0)
@@ -108,7 +154,7 @@ class ChatAnswer:
 
     def _chunk(self, choice: Body) -> Iterator[Piece]:
         index = self._index(choice)
-        yield from self._spoken(index, _object(choice, "delta"))
+        yield from self._spoken(index, an_object(choice, "delta"))
         self._keep_logprobs(index, choice)
         if choice.get("finish_reason") is not None:
             yield Finished(index, _reason(choice["finish_reason"]))
@@ -118,18 +164,18 @@ class ChatAnswer:
         for key in REASONING_FIELDS:
             if message.get(key):
                 self._reasoning_field = key
-                yield Delta(Channel(choice, "reasoning"), _text(message[key], key))
+                yield Delta(Channel(choice, "reasoning"), a_text(message[key], key))
         if message.get("content"):
-            yield Delta(Channel(choice), _text(message["content"], "content"))
+            yield Delta(Channel(choice), a_text(message["content"], "content"))
         if message.get("refusal"):
-            yield Delta(Channel(choice, "refusal"), _text(message["refusal"], "refusal"))
-        for position, call in enumerate(_objects(message, "tool_calls")):
+            yield Delta(Channel(choice, "refusal"), a_text(message["refusal"], "refusal"))
+        for position, call in enumerate(objects(message, "tool_calls")):
             yield from self._called(choice, call, position)
         if message.get("function_call"):
-            function = _object(message, "function_call")
+            function = an_object(message, "function_call")
             for part in ("name", "arguments"):
                 if function.get(part):
-                    text = _text(function[part], part)
+                    text = a_text(function[part], part)
                     yield Delta(Channel(choice, "function", 0, part), text)
 
     def _called(self, choice: int, call: Body, position: int) -> Iterator[Piece]:
@@ -143,10 +189,10 @@ class ChatAnswer:
         kind = "custom" if call.get("type") == "custom" or "custom" in call else "function"
         if kind == "custom":
             tool["type"] = kind
-        said = _object(call, kind)
+        said = an_object(call, kind)
         for part in ("name", "input" if kind == "custom" else "arguments"):
             if said.get(part):
-                text = _text(said[part], part)
+                text = a_text(said[part], part)
                 yield Delta(Channel(choice, "tool", index, part), text)
 
     def _keep_logprobs(self, index: int, choice: Body) -> None:
@@ -154,11 +200,11 @@ class ChatAnswer:
         if self._logprobs_allowed and choice.get("logprobs"):
             self._logprobs[index] = choice["logprobs"]
 
-    def _written(self, piece: Piece) -> Iterator[Body]:
-        if piece_choice(piece) not in self._begun:
-            self._begun.add(piece_choice(piece))
+    def _written(self, piece: Delta | Finished) -> Iterator[Body]:
+        if choice_of(piece) not in self._begun:
+            self._begun.add(choice_of(piece))
             yield self._chunk_of(
-                [_choice_chunk(piece_choice(piece), {"role": "assistant", "content": ""})]
+                [_choice_chunk(choice_of(piece), {"role": "assistant", "content": ""})]
             )
         if isinstance(piece, Finished):
             yield self._chunk_of([_choice_chunk(piece.choice, {}, reason=piece.reason)])
@@ -218,50 +264,9 @@ class ChatAnswer:
         return chunk if usage is None else {**chunk, "usage": usage}
 
 
-def piece_choice(piece: Piece) -> int:
-    """The choice that a piece belongs to."""
-    return piece.choice if isinstance(piece, Finished) else piece.channel.choice
-
-
 def _choice_chunk(index: int, delta: Body, *, reason: str | None = None) -> Body:
     return {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}
 
 
 def _reason(reason: object) -> str:
     return reason if isinstance(reason, str) and reason in REASONS else "stop"
-
-
-def _numbers(usage: Body) -> Body:
-    """The counts of a usage object, and nothing that could be prose."""
-    kept: Body = {}
-    for key, value in usage.items():
-        if key in COUNTS and type(value) in (int, float):
-            kept[key] = value
-        elif key in COUNTS and isinstance(value, dict):
-            kept[key] = _numbers(value)
-    return kept
-
-
-def _object(body: Body, key: str) -> Body:
-    value = body.get(key) or {}
-    if not isinstance(value, dict):
-        raise FormatError(f"{key}: must be an object")
-    return value
-
-
-def _objects(body: Body, key: str) -> list[Body]:
-    value = body.get(key) or []
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise FormatError(f"{key}: must be an array of objects")
-    return value
-
-
-def _text(value: object, key: str) -> str:
-    """A field's text. Some servers send an array of text parts where a string is usual."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "".join(_text(part.get("text"), key) for part in value if isinstance(part, dict))
-    if isinstance(value, dict):  # arguments that were not serialised
-        return json.dumps(value, ensure_ascii=False)
-    raise FormatError(f"{key}: must be a string")
