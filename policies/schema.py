@@ -28,7 +28,7 @@ OutputAction = Literal["refuse", "redact", "regenerate", "reroute", "flag"]
 OnError = Literal["refuse", "pass"]
 SideChannel = Literal[
     "audio", "chat_template", "echo", "files", "guided", "images", "logit_bias", "logprobs",
-    "prefill", "stop", "stored",
+    "opaque", "prefill", "server_tools", "stop", "stored", "tokens",
 ]  # fmt: skip
 
 SIDE_CHANNELS: Mapping[SideChannel, str] = {
@@ -40,9 +40,12 @@ SIDE_CHANNELS: Mapping[SideChannel, str] = {
     "images": "pictures, which no screen looks at",
     "logit_bias": "weights that make the model prefer chosen tokens",
     "logprobs": "tokens that the model considered and did not say",
+    "opaque": "signed or encrypted values, which only the upstream can read",
     "prefill": "the beginning of the answer, written by the client",
+    "server_tools": "tools that the upstream runs itself: what they find goes into the model",
     "stop": "sequences that end an answer, and so tell what it contained",
     "stored": "conversations that the upstream keeps and gives out again",
+    "tokens": "text given as numbers of tokens, which no screen reads",
 }
 
 PLACEHOLDER = "{concepts}"
@@ -141,6 +144,12 @@ class PromptScreen(Part):
         "usual and record",
     )
     to: Upstream | None = Field(default=None, description=TO, validate_default=True)
+    history: Literal["around", "refuse"] = Field(
+        default="around",
+        description="what a hit in a turn before the last question means: `around`: its sentences "
+        "are left out and the rest is answered; `refuse`: the same as in the question itself, so "
+        "that the conversation can only begin anew",
+    )
 
     _to = field_validator("to")(_destination)
 

@@ -141,6 +141,11 @@ class Applied:
         """What follows from a hit in what goes in."""
         return self._consequence(verdict, channel="prompt")
 
+    def around(self, verdict: Verdict) -> bool:
+        """Whether what an earlier turn says is left out and the rest of the talk answered."""
+        policy = self._compiled.policy_of(verdict.concept).policy
+        return policy.screens.prompt.history == "around"
+
     def refusal(self) -> str:
         """The words for a refusal that no verdict stands behind."""
         own = next((p.policy.refusal for p in self.enforcing if p.policy.refusal), None)

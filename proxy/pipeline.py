@@ -133,7 +133,8 @@ class Pipeline:
         applied.remember(prompt.near(found))
         trace.saw(seen)
         trace.failed_open = applied.failed_open
-        verdict = prompt.consequence(found, applied)
+        following = prompt.followed(found, applied)
+        verdict = prompt.consequence(following)
         if verdict:
             trace.action = verdict.action
         if verdict and verdict.action == "refuse":
@@ -144,7 +145,7 @@ class Pipeline:
             return
         body = _closed(talk)
         if verdict and verdict.action == "redact":
-            body = prompt.redacted(body, request, found, applied, verdict.marker)
+            body = prompt.redacted(body, request, following, verdict.marker)
         if verdict and verdict.to:
             upstream = self.upstreams.named(verdict.to)
         asked = self._asked(talk, body, upstream, seen)

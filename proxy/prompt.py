@@ -5,8 +5,10 @@ that a name split over two fields is seen.
 """
 
 import asyncio
+import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
@@ -28,6 +30,15 @@ PLACES = frozenset(
     metadata user tool_choice tool_call_id id
     """.split()  # noqa: SIM905 - reads better
 )
+TURNS = {"user", "assistant", "tool", "function"}
+UNCUT = {
+    "name",
+    "id",
+    "tool_call_id",
+    "tool_use_id",
+    "call_id",
+    "url",
+}  # of use whole or not at all
 Windows = Callable[[str, Sequence[Span], int], tuple[Span, ...]]  # those that begin with a sentence
 
 
@@ -38,14 +49,20 @@ class Part:
     said: Said | None
     passage: Passage
     offset: int = 0
+    glue: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A verdict on what goes in; its range is one of the whole text that it fell on."""
+    """A verdict on what goes in; its range is one of the whole text that it fell on.
+
+    `past` is a turn before the last question. Of a verdict on joined texts, `places` are its parts.
+    """
 
     said: Said | None
     verdict: Verdict
+    past: bool = False
+    places: tuple["Found", ...] = ()
 
     @property
     def where(self) -> str:
@@ -57,8 +74,12 @@ class Found:
 
     @property
     def can_be_cut(self) -> bool:
-        """Whether there is a sentence to leave out, and not only a key or texts read together."""
-        return self.said is not None and self.said.role != "keys"
+        """Whether there is a sentence to leave out, and no key, name or joined texts."""
+        said = self.said
+        return said is not None and said.role != "keys" and said.path[-1] not in UNCUT
+
+
+Following = tuple[Found, Consequence]
 
 
 async def judged(request: Request, applied: Applied) -> list[Found]:
@@ -69,11 +90,19 @@ async def judged(request: Request, applied: Applied) -> list[Found]:
     else:
         parts = cut(request, longest=applied.longest)
     verdicts = await applied.judge([part.passage for part in parts])
-    return [
-        Found(part.said, _moved(verdict, part.offset))
-        for part, found in zip(parts, verdicts, strict=True)
-        for verdict in found
-    ]
+    past = _past(request)
+    judged: list[Found] = []
+    for part, found in zip(parts, verdicts, strict=True):
+        for verdict in found:
+            moved = _moved(verdict, part.offset)
+            if part.said is not None:
+                judged.append(Found(part.said, moved, past(part.said)))
+            else:
+                places = tuple(
+                    Found(said, own, past(said)) for said, own in _places(moved, request, part.glue)
+                )
+                judged.append(Found(None, moved, places=places))
+    return judged
 
 
 def cut(request: Request, *, longest: int) -> list[Part]:
@@ -90,26 +119,40 @@ def cut(request: Request, *, longest: int) -> list[Part]:
     ]
     if len(texts) > 1:
         parts += [
-            Part(None, passage, offset)
+            Part(None, passage, offset, glue)
             for glue in (" ", "")
             for passage, offset in _passages(glue.join(texts), longest=longest, windows=_none)
         ]
     return parts
 
 
-def consequence(found: Sequence[Found], applied: Applied) -> Consequence | None:
+def followed(found: Iterable[Found], applied: Applied) -> list[Following]:
+    """What follows from each hit.
+
+    An old hit is answered around where its policy says so: its sentences are left out, and the
+    conversation goes on.
+    """
+    following: list[Following] = []
+    for item in found:
+        if not item.verdict.hit:
+            continue
+        one = applied.prompt_consequence(item.verdict)
+        old = [p for p in (item.places or (item,)) if p.past and p.can_be_cut]
+        if old and one.action in ("refuse", "reroute") and applied.around(item.verdict):
+            following += [(place, replace(one, action="redact")) for place in old]
+        else:
+            following.append((item, one))
+    return following
+
+
+def consequence(following: Sequence[Following]) -> Consequence | None:
     """The most severe consequence of what goes in, if any; what cannot be cut out is refused."""
-    consequences = [
-        (item, applied.prompt_consequence(item.verdict)) for item in found if item.verdict.hit
-    ]
     worst = min(
-        (consequence for _, consequence in consequences),
-        key=lambda consequence: SEVERITY.index(consequence.action),
-        default=None,
+        (one for _, one in following), key=lambda one: SEVERITY.index(one.action), default=None
     )
     if worst and worst.action == "redact":
-        cut_out = {item.verdict.concept for item, _ in consequences if item.can_be_cut}
-        for item, one in consequences:
+        cut_out = {item.verdict.concept for item, _ in following if item.can_be_cut}
+        for item, one in following:
             covered = item.said is None and item.verdict.concept in cut_out
             if one.action == "redact" and not item.can_be_cut and not covered:
                 return replace(one, action="refuse")
@@ -129,22 +172,49 @@ def near(found: Iterable[Found]) -> Iterator[str]:
             yield item.said.text[own[at].start : own[at].end].strip()
 
 
-def redacted(
-    body: Body, request: Request, found: Iterable[Found], applied: Applied, marker: str
-) -> Body:
+def redacted(body: Body, request: Request, following: Iterable[Following], marker: str) -> Body:
     """A body of the request without the sentences in which something is to be redacted."""
     cuts: dict[Path, list[Span]] = {}
     texts: Mapping[Path, str] = {said.path: said.text for said in request.said}
-    for item in found:
-        redacts = item.verdict.hit and applied.prompt_consequence(item.verdict).action == "redact"
-        if item.said and redacts:
+    for item, one in following:
+        if item.said and item.can_be_cut and one.action == "redact":
             span = Span(item.verdict.start, item.verdict.end)
             cuts.setdefault(item.said.path, []).append(span)
     kept = {path: _without(texts[path], spans, marker) for path, spans in cuts.items()}
     return replace_texts(body, kept)
 
 
+def _past(request: Request) -> Callable[[Said], bool]:
+    """Whether a text is one of a turn before the last question."""
+    asked = next((said.path for said in reversed(request.said) if said.role == "user"), ())
+
+    def past(said: Said) -> bool:
+        here = said.path
+        if len(asked) < 2 or len(here) < 2 or here[0] != asked[0] or said.role not in TURNS:
+            return False
+        mine, last = here[1], asked[1]
+        return isinstance(mine, int) and isinstance(last, int) and mine < last
+
+    return past
+
+
+def _places(verdict: Verdict, request: Request, glue: str) -> Iterator[tuple[Said, Verdict]]:
+    """The parts of a verdict on joined texts, each in its own text."""
+    at = 0
+    for said in request.said:
+        start, end = max(verdict.start - at, 0), min(verdict.end - at, len(said.text))
+        if start < end:
+            yield said, replace(verdict, start=start, end=end)
+        at += len(said.text) + len(glue)
+        if at >= verdict.end:
+            return
+
+
 def _without(text: str, cuts: Iterable[Span], marker: str) -> str:
+    if text.lstrip()[:1] in ("{", "["):
+        with suppress(ValueError, RecursionError):
+            # Half of a JSON text is none: a call of an earlier turn loses all its arguments.
+            return "{}" if isinstance(json.loads(text), dict) else "[]"
     spans = segment(text)
     gone: set[int] = set()
     for cut in set(cuts):

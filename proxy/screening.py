@@ -7,15 +7,18 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from classifiers import Passage, Screen, Verdict
 
 Verdicts = tuple[Verdict, ...]
 
 MOST_WINDOWS = 64  # a long prompt is judged in slices, so that others need not wait for all of it
+MOST_KNOWN = 50_000  # passages whose verdicts are remembered
 WAIT_S = 0.002  # for company in a batch
 
 
@@ -31,6 +34,7 @@ class Screening:
     def __init__(self, screen: Screen, *, timeout_s: float = 30.0) -> None:
         self.screen = screen
         self._timeout_s = timeout_s
+        self._known: OrderedDict[bytes, Verdicts] = OrderedDict()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="screening", daemon=True)
         self._thread.start()
@@ -45,11 +49,24 @@ class Screening:
 
         Raises TimeoutError when the screen does not answer in time, and whatever it raises.
         """
-        verdicts: list[Verdicts] = []
+        keys = [_key(passage) for passage in passages]
+        found = {key: self._known[key] for key in keys if key in self._known}
+        new = {key: p for key, p in zip(keys, passages, strict=True) if key not in found}
         async with asyncio.timeout(self._timeout_s):
-            for part in _slices(passages):
-                verdicts += await self._submit(part)
-        return verdicts
+            judged: list[Verdicts] = []
+            for part in _slices(list(new.values())):
+                judged += await self._submit(part)
+        found |= zip(new, judged, strict=True)
+        self._remember(found)
+        return [found[key] for key in keys]
+
+    def _remember(self, found: Mapping[bytes, Verdicts]) -> None:
+        """What a conversation says again, turn after turn, is judged once."""
+        for key, verdicts in found.items():
+            self._known[key] = verdicts
+            self._known.move_to_end(key)
+        while len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
 
     async def close(self) -> None:
         """Answer what waits, then stop the thread."""
@@ -95,6 +112,16 @@ class Screening:
         for job in jobs:
             job.answer.set_result(verdicts[at : at + len(job.passages)])
             at += len(job.passages)
+
+
+def _key(passage: Passage) -> bytes:
+    """A digest of all that a verdict depends on: texts are not kept."""
+    digest = blake2b(digest_size=16)
+    digest.update(f"{len(passage.text)} {len(passage.before)}".encode())
+    for text in (passage.text, passage.before):
+        digest.update(text.encode("utf-8", "surrogatepass"))
+    digest.update(repr([(w.start, w.end) for w in passage.windows]).encode())
+    return digest.digest()
 
 
 def _size(jobs: Sequence[_Job | None]) -> int:
