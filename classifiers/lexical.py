@@ -1,5 +1,6 @@
 """Names and phrases of all concepts in one pass over every view of a text. Knows no scores."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ LEAST = 2  # folded characters of a name
 MOST_FIRST = 3  # words before the last one that may also stand behind it
 LEAST_JOINED = 8  # of a name found across words cut or run together: "Hog-warts", "HarryPotter"
 LEAST_SPELT = 5  # of a name found across letters that stand alone
+MAX = "\U0010ffff"  # behind every name
+LEAST_BEGUN = 5  # of a name that is cut off, and more than half of it
 # Scripts that put no spaces between words, or join particles to them: Thai and Lao, Burmese,
 # Korean (decomposed), Khmer, and everything from the CJK radicals on.
 WORDLESS = ((0xE00, 0xEFF), (0x1000, 0x11FF), (0x1780, 0x17FF), (0x2E80, 0x10FFFF))
@@ -52,7 +55,9 @@ class Lexicon:
                 for pattern in (form, form.replace(" ", "")):
                     owners.setdefault(pattern, {}).setdefault(concept, name)
         self._owners = list(owners.items())
+        self._numbers = {form: number for number, form in enumerate(owners)}
         self._automaton = AhoCorasick(list(owners)) if owners else None
+        self._forms = sorted((form.replace(" ", ""), form) for form in self._spaced)
         self.longest = max(map(len, owners), default=0)
 
     def find(self, views: Sequence[View]) -> list[Found]:
@@ -64,6 +69,25 @@ class Lexicon:
                 for concept, name in self._owners[pattern][1].items():
                     found.setdefault((concept, span), Found(concept, name, span, view.name))
         return list(found.values())
+
+    def begun(self, view: View) -> list[Found]:
+        """Names that a text breaks off in, past their half and past their first word."""
+        text, found = view.text, []
+        for start in range(max(0, len(text) - 2 * self.longest), len(text)):
+            begin = text[start:].replace(" ", "")
+            if text[start] == " " or not _bounded(text, start, len(text)):
+                continue
+            for at in range(bisect_right(self._forms, (begin, MAX)), len(self._forms)):
+                whole, form = self._forms[at]
+                if not whole.startswith(begin):
+                    break
+                if LEAST_BEGUN <= len(begin) < len(whole) < 2 * len(begin) and (
+                    " " not in form or len(begin) > form.index(" ")
+                ):
+                    span = view.span(start, len(text))
+                    owners = self._owners[self._numbers[form]][1]
+                    found += [Found(c, name, span, "cut off") for c, name in owners.items()]
+        return found
 
     def _as_words(self, view: View) -> Iterator[tuple[int, int, int]]:
         text = view.text

@@ -16,7 +16,7 @@ from classifiers.threshold import automatic
 from classifiers.verdict import Concept, Passage, Span, Verdict
 from classifiers.views import UnreadableError, View, fold, reading, views
 
-VERSION = 1  # of views, windows and scores: raised with any change that could move a verdict
+VERSION = 2  # of views, windows and scores: raised with any change that could move a verdict
 NEAR = 0.15  # below a concept's threshold its instruction is still relevant
 MOST_READINGS = 64  # of one window that are encoded
 MOST_BEFORE = 400  # characters of a question: an encoder must not run out of room for its answer
@@ -77,7 +77,7 @@ class Screen:
         compared alone and behind what was said before it. No hit, but near, is an answer that only
         declines. All windows of all passages are encoded in one batch.
         """
-        verdicts = [self._named(views(passage.text)) for passage in passages]
+        verdicts = [self._all_named(passage) for passage in passages]
         readings = [r for at, passage in enumerate(passages) for r in _readings(at, passage)]
         vectors = self._cache.vectors([item.text for item in readings])
         forbidden = self._forbidden.nearest(vectors, floor=self._floor)
@@ -105,6 +105,13 @@ class Screen:
 
     def _named(self, seen: Sequence[View]) -> list[Verdict]:
         return [self._alias(found) for found in self._lexicon.find(seen)]
+
+    def _all_named(self, passage: Passage) -> list[Verdict]:
+        seen = views(passage.text)
+        begun = (
+            [self._alias(found) for found in self._lexicon.begun(seen[0])] if passage.cut else []
+        )
+        return self._named(seen) + begun
 
     def _alias(self, found: Found) -> Verdict:
         return Verdict(

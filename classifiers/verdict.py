@@ -38,12 +38,13 @@ class Passage:
 
     `before` is what was said before it (the question to an answer): every window is compared
     alone and once more behind `before`, because an answer may only mean something next to its
-    question.
+    question. `cut` says that the text was cut off: a name that is begun at its end counts.
     """
 
     text: str = field(repr=False)
     windows: tuple[Span, ...]
     before: str = field(default="", repr=False)
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ of the client's.
 
 import asyncio
 import hmac
+import importlib
 import logging
 import uuid
 from collections.abc import AsyncGenerator, Mapping
@@ -28,7 +29,17 @@ from proxy.upstream import UpstreamError
 
 log = logging.getLogger("lethe")
 
-FORMATS: Mapping[str, Format] = {chat.route: chat}
+FORMATS: dict[str, Format] = {chat.route: chat}
+for _name in (
+    "completions",
+    "responses",
+    "messages",
+    "messages_count",
+    "embeddings",
+):  # until all are there
+    with suppress(ImportError):
+        _wire = importlib.import_module(f"proxy.formats.{_name}")
+        FORMATS[_wire.route] = _wire
 MODELS = "/v1/models"
 EVENTS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-store"))
 JSON = (("content-type", "application/json"),)

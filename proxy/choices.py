@@ -145,6 +145,8 @@ class Choices:
         # Sentences first: what a call does is released only once all that was said is cleared.
         mine.sort(key=lambda channel: channel.kind in CALLS)
         asks = [(channel, ask) for channel in mine for ask in self.windows[channel].finish()]
+        if piece.reason == "length":
+            asks = [(c, replace(ask, passage=replace(ask.passage, cut=True))) for c, ask in asks]
         joined = list(self._seams.of(piece.choice, self._read))
         calls = [c for c in mine if c.kind in CALLS]
         joined += _together([(c, self._read(c) or "") for c in calls]) if len(calls) > 1 else []

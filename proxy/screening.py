@@ -117,7 +117,7 @@ class Screening:
 def _key(passage: Passage) -> bytes:
     """A digest of all that a verdict depends on: texts are not kept."""
     digest = blake2b(digest_size=16)
-    digest.update(f"{len(passage.text)} {len(passage.before)}".encode())
+    digest.update(f"{len(passage.text)} {len(passage.before)} {passage.cut}".encode())
     for text in (passage.text, passage.before):
         digest.update(text.encode("utf-8", "surrogatepass"))
     digest.update(repr([(w.start, w.end) for w in passage.windows]).encode())

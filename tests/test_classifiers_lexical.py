@@ -104,3 +104,23 @@ def test_any_name_between_spaces_is_found_where_it_stands(
         # The name begins or ends with characters that fold to nothing.
         any(start <= f.span.start and f.span.end <= start + len(name) for f in found)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "cut"),
+    [
+        ("Ottoline Vask", "It was Otto-line V", "Otto-line V"),
+        ("Ottoline Vask", "It was Vask, Ottol", "Vask, Ottol"),
+        ("Ottoline Vask", "It was Ottoline", None),
+        ("Ottoline Vask", "It was Ottoline Vash", None),
+        ("the lamp painter", "Then came the l", None),
+        ("the lamp painter", "Then came the lamp p", "the lamp p"),
+        ("Hogwarts", "At Hogwa", "Hogwa"),
+        ("Hogwarts", "At Hogw", None),
+        ("Hogwarts", "At AtHogwar", None),
+        ("ハリー・ポッター", "私はハリー・ポッタ", "ハリー・ポッタ"),
+    ],
+)
+def test_a_text_that_breaks_off_past_half_of_a_name(name: str, text: str, cut: str | None) -> None:
+    found = Lexicon([(name, "c")]).begun(views(text)[0])
+    assert [text[f.span.start : f.span.end] for f in found] == ([cut] if cut else [])
