@@ -128,7 +128,8 @@ class Door:
             raise Rejected(421, "this host is not served here")
         if not self._entry.tenants:
             return "default"
-        key = headers.get("authorization", "").removeprefix("Bearer ").strip()
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        key = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         digest = sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
         found = [
             tenant
@@ -200,7 +201,7 @@ class Door:
         if method not in ("GET", "HEAD"):
             raise Rejected(405, f"{MODELS} takes GET only")
         try:
-            models = await self._pipeline.upstreams.listed()
+            models = await self._pipeline.models()
         except UpstreamError as error:
             raise Rejected(error.status, str(error)) from None
         if path == MODELS:

@@ -52,6 +52,9 @@ class UpstreamConfig(_Part):
 
     name: Name = Field(description="its name in policies and in the audit")
     base_url: str = Field(description="as the OpenAI SDK writes it, ending in /v1")
+    api: Literal["openai", "anthropic"] = Field(
+        default="openai", description="how it is signed in to: a bearer token, or `x-api-key`"
+    )
     key: KeySource | None = Field(default=None, description="where its key comes from")
     models: dict[str, str] = Field(
         default_factory=dict,
@@ -248,6 +251,7 @@ def _upstream(config: UpstreamConfig, client: httpx.AsyncClient) -> Upstream:
         base_url=config.base_url,
         client=client,
         key=key_of(config.key),
+        api=config.api,
         models=config.models,
         limits=Limits(
             connect_s=config.connect_s,

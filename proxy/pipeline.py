@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from classifiers import Passage
+from classifiers import Passage, Verdict
 from policies import PolicySet
 from proxy import prompt
 from proxy.applied import Applied
@@ -82,6 +82,20 @@ class Pipeline:
             raise
         finally:
             self._write_at_last(trace)
+
+    async def models(self) -> list[Body]:
+        """Every public model whose name no enforcing policy would refuse. Raises UpstreamError."""
+        models = await self.upstreams.listed()
+        names = [Passage(model["id"], ()) for model in models]
+        judged = await self.screening.judge(names)
+        return [
+            model
+            for model, verdicts in zip(models, judged, strict=True)
+            if not any(v.hit and self._enforces(v) for v in verdicts)
+        ]
+
+    def _enforces(self, verdict: Verdict) -> bool:
+        return self.policies.policy_of(verdict.concept).policy.mode == "enforce"
 
     async def _told(
         self, wire: Format, body: Body, trace: Trace, framing: Framing

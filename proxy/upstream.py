@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Literal, cast
 
 import aiohttp
 import httpx
@@ -15,6 +15,8 @@ import httpx
 from proxy.body import BodyError, dumps, parse
 from proxy.exchange import Body
 from proxy.sse import Decoder, StreamError
+
+ANTHROPIC_VERSION = "2023-06-01"  # of the wire format that proxy.formats.messages speaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,16 @@ class _Sent:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A named upstream. `models` maps public names to the upstream's; empty serves any name."""
+    """A named upstream. `models` maps public names to the upstream's; empty serves any name.
+
+    `api` says how it is signed in to; every upstream is sent the format that the client speaks.
+    """
 
     name: str
     base_url: str
     client: httpx.AsyncClient = field(repr=False)
     key: str | None = field(default=None, repr=False)
+    api: Literal["openai", "anthropic"] = "openai"
     models: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
@@ -87,6 +93,13 @@ class Upstream:
                         return
         raise UpstreamError("the upstream's stream broke off", status=502)
 
+    def signed(self) -> dict[str, str]:
+        """The headers that the API wants of everybody, with the key if there is one."""
+        if self.api == "anthropic":
+            key = {"x-api-key": self.key} if self.key else {}
+            return {"anthropic-version": ANTHROPIC_VERSION, **key}
+        return {"authorization": f"Bearer {self.key}"} if self.key else {}
+
     async def listed(self) -> list[Body]:
         """The models that the upstream itself lists. Raises UpstreamError."""
         async with self._sent("GET", "/models", None) as sent:
@@ -95,9 +108,7 @@ class Upstream:
 
     @asynccontextmanager
     async def _sent(self, method: str, path: str, body: Body | None) -> AsyncIterator[_Sent]:
-        headers = {"accept-encoding": "identity"}
-        if self.key:
-            headers["authorization"] = f"Bearer {self.key}"
+        headers = {"accept-encoding": "identity", **self.signed()}
         if body is not None:
             headers["content-type"] = "application/json"
         deadline = asyncio.get_running_loop().time() + self.limits.answer_s
