@@ -16,12 +16,14 @@ from classifiers.confusables import CAPITALS
 LEAST_READABLE = 8  # characters that a piece must hide for an encoder to be asked about it
 LEAST_MIXED = 16  # characters of base64 that may be all small letters
 LEAST_UNALIGNED = 24  # characters of base64 that may be the middle of a longer text
+LEAST_SHOWN = 10  # characters that hardly all show by chance
 
 _LEET = str.maketrans("0134578@$!|+9€", "oieastbasiltge")
 # Digits between letters: "H0gwarts" and not "1990s", "mp3" or "5th".
 _DIGITS_INSIDE = re.compile(r"[^\W\d_][\d@$!|+€]+[^\W\d_]")
 _LINK = re.compile(r"\[([^\[\]\n]{1,100})\]\([^()\n]{0,300}\)")
 _LETTER = re.compile(r"[^\W\d_]")
+_NO_BASE64 = re.compile(r"[/_+-]+")
 _LATIN = re.compile(r"[A-Za-z]")
 _HEX = "0123456789abcdefABCDEF"
 _CAPITALS = str.maketrans(CAPITALS)
@@ -72,25 +74,46 @@ def _mixed(token: str, _said: str) -> bool:
 
 
 def _text(raw: bytes, *, least: float = 1.0) -> str | None:
-    """Bytes as text, if at least that part of them is text."""
-    text = raw.decode(errors="ignore")
-    if len(text.encode()) < len(raw) * least:
+    """Bytes as text, if at least that part of them is text; of a long one letters may be few."""
+    wide = raw.count(0) * 3 > len(raw)  # two bytes a character
+    text = raw.decode(
+        "utf-16-be" if wide and raw[:1] == b"\0" else "utf-16-le" if wide else "utf-8",
+        errors="ignore",
+    )
+    if (
+        len(text.encode("utf-16-le" if wide else "utf-8"))
+        < (len(raw) & ~1 if wide else len(raw)) * least
+    ):
         return None
-    shown = all(char.isprintable() or char.isspace() for char in text)
-    letters = sum(char.isalpha() for char in text)
-    return text if shown and letters * 2 >= len(text) else None
+    shown = [char for char in text if char.isprintable() or char.isspace()]
+    letters = sum(char.isalpha() for char in shown)
+    clean = len(shown) == len(text)
+    likely = letters * 2 >= len(text) or (clean and len(text) >= LEAST_SHOWN and letters >= 3)
+    return "".join(shown) if likely and len(shown) * 8 >= len(text) * 7 else None
 
 
 def _from_base64(token: str) -> str | None:
-    core = token.rstrip("=").replace("-", "+").replace("_", "/")
+    """The whole token, or what stands between the slashes of a path or the marks around a word."""
+    whole = _from_base64_core(token)
+    if whole:
+        return whole
+    parts = _NO_BASE64.split(token)
+    said = [(_from_base64_core(part) if len(part) > 6 else None) for part in parts]
+    return (
+        " ".join(one or part for one, part in zip(said, parts, strict=True)) if any(said) else None
+    )
+
+
+def _from_base64_core(token: str) -> str | None:
+    core = re.sub(r"\s", "", token).rstrip("=").replace("-", "+").replace("_", "/")
     if len(core) < LEAST_MIXED and core.isalpha() and core[1:].islower():
         return None  # a word
     whole = _base64(core)
     if whole or len(core) < LEAST_UNALIGNED:
         return whole
     # A long token may have been cut anywhere: one of four alignments is its own.
-    parts = (core[skip : skip + (len(core) - skip) // 4 * 4] for skip in range(4))
-    return next(filter(None, map(_base64, parts)), None)
+    cuts = (core[skip : skip + (len(core) - skip) // 4 * 4] for skip in range(4))
+    return next(filter(None, map(_base64, cuts)), None)
 
 
 def _base64(core: str) -> str | None:
@@ -102,12 +125,19 @@ def _base64(core: str) -> str | None:
 
 def _from_hex(token: str) -> str | None:
     digits = "".join(char for char in re.sub(r"\\x|0x", "", token) if char in _HEX)
-    # The next word may begin like one more byte: "73 fade".
-    return _text(bytes.fromhex(digits[: len(digits) // 2 * 2]), least=0.75)
+    # The next word may begin like one more byte: "73 fade"; a letter may stand before the first.
+    for shift in (0, 1):
+        end = shift + (len(digits) - shift) // 2 * 2
+        said = _text(bytes.fromhex(digits[shift:end]), least=0.75)
+        if said:
+            return said
+    return None
 
 
 def _from_binary(token: str) -> str | None:
-    return _from_codes([int(bits, 2) for bits in re.findall(r"[01]{7,8}", token)])
+    return _from_codes(
+        [int(bits, 2) for bits in re.findall(r"[01]{7,8}", token.replace("0b", " "))]
+    )
 
 
 def _from_decimal(token: str) -> str | None:
@@ -119,7 +149,10 @@ def _from_codes(codes: list[int]) -> str | None:
 
 
 def _from_escape(token: str) -> str | None:
-    code = int("".join(char for char in token[2:] if char in _HEX), 16)
+    """`\\u0041`, `\\x41`, `\\U00000041`, `U+0041`, `=41` by sixteen, `\\101` by eight."""
+    octal = token[0] == "\\" and token[1].isdigit()
+    digits = token[1:] if octal or token[0] == "=" else token[2:].strip("{}")
+    code = int(digits, 8 if octal else 16)
     return chr(code) if code < 0x110000 else None
 
 
@@ -193,19 +226,32 @@ _MARKUP = (
 _NUMBERING = r"(?m)^[ \t|>]*(?:[0-9]{1,4}[ \t]*[.):|]?|[-*•+])[ \t|]+"
 _GAP = r"[ \t.,\-_*/|~·]{1,4}"
 
+# Lines that are one token each, and groups of four: base64 as mail programs and people break it.
+_BASE64_LINES = (
+    r"(?m)^[ \t>]*[A-Za-z0-9+/]{2,100}[ \t]*(?:\r?\n\s*[A-Za-z0-9+/]{2,100}[ \t]*)+={0,2}$"
+    r"|(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{4}\s){2,}[A-Za-z0-9+/]{2,4}={0,2}(?![A-Za-z0-9+/])"
+)
+_BETWEEN = r"[^\w]{1,3}(?:(?:chr|char|Chr|CHAR)\$?[^\w]{1,2})?"  # two codes
+_ENTITY = r"&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z]{2,12};)"
+_ESCAPE = (
+    r"\\u\{?[0-9a-fA-F]{4,6}\}?|\\x[0-9a-fA-F]{2}|\\U[0-9a-fA-F]{8}|[Uu]\+[0-9a-fA-F]{4,6}"
+    r"|\\[0-7]{2,3}|=[0-9A-F]{2}"
+)
+
 DECODERS: tuple[Decoder, ...] = (
     # A piece is never empty: an invisible character will do.
     _decoder("markup", _MARKUP, _from_markup("\u200b")),
     _decoder("markup-apart", _MARKUP, _from_markup(" ")),
     _decoder("numbering", _NUMBERING, _from_markup("\u200b"), lambda _token, _said: False),
     _decoder("base64", r"[A-Za-z0-9+/_-]{6,}={0,2}", _from_base64, _long),
-    _decoder("hex", rf"{_BYTE}(?:[\s:,-]?{_BYTE}){{2,}}(?![0-9a-fA-F])", _from_hex, _long),
-    _decoder("binary", r"[01]{7,8}(?:[\s,]?[01]{7,8}){2,}", _from_binary, _long),
-    _decoder("decimal", r"(?:[0-9]{2,3}[\s,]{1,3}){3,}[0-9]{2,3}", _from_decimal, _long),
+    _decoder("base64-lines", _BASE64_LINES, _from_base64_core, _long),
+    _decoder("hex", rf"{_BYTE}(?:[^\w\\]{{0,4}}{_BYTE}){{2,}}[0-9a-fA-F]?", _from_hex, _long),
+    _decoder("binary", r"(?:0b)?[01]{7,8}(?:[^\w]{0,3}(?:0b)?[01]{7,8}){2,}", _from_binary, _long),
+    _decoder("decimal", rf"(?:[0-9]{{2,3}}{_BETWEEN}){{3,}}[0-9]{{2,3}}", _from_decimal, _long),
     _decoder("tags", r"[\U000E0020-\U000E007E]+", _from_tags),
     _decoder("percent", r"(?:%[0-9a-fA-F]{2})+", _from_percent),
-    _decoder("entities", r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,12});", html.unescape),
-    _decoder("escapes", r"\\u\{?[0-9a-fA-F]{4,6}\}?|\\x[0-9a-fA-F]{2}", _from_escape),
+    _decoder("entities", _ENTITY, html.unescape),
+    _decoder("escapes", _ESCAPE, _from_escape),
     _decoder(
         "spaced",
         rf"(?<![^\W_])[^\W_](?:{_GAP}[^\W_](?![^\W_])){{2,}}",
