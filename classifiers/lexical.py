@@ -13,6 +13,8 @@ LEAST = 2  # folded characters of a name
 MOST_FIRST = 3  # words before the last one that may also stand behind it
 LEAST_JOINED = 8  # of a name found across words cut or run together: "Hog-warts", "HarryPotter"
 LEAST_SPELT = 5  # of a name found across letters that stand alone
+MISSPELT = "misspelt"  # a view in audit records
+LEAST_MISSPELT = 11  # letters of a name that is found with a mistake
 MAX = "\U0010ffff"  # behind every name
 LEAST_BEGUN = 5  # of a name that is cut off, and more than half of it
 # Scripts that put no spaces between words, or join particles to them: Thai and Lao, Burmese,
@@ -35,7 +37,7 @@ class Lexicon:
 
     A name is found as words of its own ("Ann" is not in "annual"), whatever stands between them,
     last word first too ("Vask, Ottoline"), and, if it is long enough, also where its words are run
-    together or cut apart.
+    together or cut apart; a long one also with one letter wrong, missing, too many or swapped.
     `longest` is the length in folded characters of the longest name.
     Raises ValueError for a name that is too short to be told from noise.
     """
@@ -57,6 +59,15 @@ class Lexicon:
         self._owners = list(owners.items())
         self._numbers = {form: number for number, form in enumerate(owners)}
         self._automaton = AhoCorasick(list(owners)) if owners else None
+        halves: dict[str, list[tuple[str, str, bool]]] = {}
+        for form in self._spaced:
+            whole = form.replace(" ", "")
+            if len(whole) >= LEAST_MISSPELT and not _wordless(whole[0]):
+                middle = len(whole) // 2
+                for half, first in ((whole[:middle], True), (whole[middle:], False)):
+                    halves.setdefault(half, []).append((whole, form, first))
+        self._halves = list(halves.values())
+        self._halved = AhoCorasick(list(halves)) if halves else None
         self._forms = sorted((form.replace(" ", ""), form) for form in self._spaced)
         self.longest = max(map(len, owners), default=0)
 
@@ -68,6 +79,13 @@ class Lexicon:
                 span = view.span(start, end)
                 for concept, name in self._owners[pattern][1].items():
                     found.setdefault((concept, span), Found(concept, name, span, view.name))
+        exact = {concept for concept, _ in found}
+        for view in views:
+            for form, start, end in self._misspelt(view):
+                span = view.span(start, end)
+                for concept, name in self._owners[self._numbers[form]][1].items():
+                    if concept not in exact:
+                        found.setdefault((concept, span), Found(concept, name, span, MISSPELT))
         return list(found.values())
 
     def begun(self, view: View) -> list[Found]:
@@ -106,6 +124,25 @@ class Lexicon:
             if behind - first >= _least(text[start:end]) and _bounded(text, start, end):
                 yield pattern, start, end
 
+    def _misspelt(self, view: View) -> Iterator[tuple[str, int, int]]:
+        """Names one letter away: one mistake leaves the first or the second half as it was."""
+        text = view.text
+        squashed = text.replace(" ", "")
+        halves: list[tuple[int, int, int]] = (
+            self._halved.find_matches_as_indexes(squashed, overlapping=True) if self._halved else []
+        )
+        places = [at for at, char in enumerate(text) if char != " "] if halves else []
+        for number, first, behind in halves:
+            for whole, form, begins in self._halves[number]:
+                for more in (-1, 0, 1):
+                    size = len(whole) + more
+                    start, end = (first, first + size) if begins else (behind - size, behind)
+                    if start < 0 or end > len(squashed) or not one_off(squashed[start:end], whole):
+                        continue
+                    from_, to = places[start], places[end - 1] + 1
+                    if _bounded(text, from_, to):
+                        yield form, from_, to
+
     def _matches(self, text: str) -> list[tuple[int, int, int]]:
         """Pattern, start and end of every match, overlapping ones too."""
         if self._automaton is None:
@@ -114,6 +151,18 @@ class Lexicon:
             text, overlapping=True
         )
         return matches
+
+
+def one_off(said: str, name: str) -> bool:
+    """Whether a single letter is wrong, missing, too many or swapped with the next."""
+    if said == name or abs(len(said) - len(name)) > 1:
+        return False
+    at = next((n for n, (a, b) in enumerate(zip(said, name, strict=False)) if a != b), None)
+    if at is None:
+        return True  # one letter more or less, at the end
+    swapped = said[at : at + 2] == name[at : at + 2][::-1] and said[at + 2 :] == name[at + 2 :]
+    more, less = len(said) > len(name), len(said) < len(name)
+    return swapped or said[at + (not less) :] == name[at + (not more) :]
 
 
 def _orders(folded: str) -> tuple[str, ...]:

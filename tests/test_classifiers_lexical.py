@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.lexical import Lexicon
+from classifiers.lexical import Lexicon, one_off
 from classifiers.verdict import Span
 from classifiers.views import fold, views
 
@@ -124,3 +124,30 @@ def test_any_name_between_spaces_is_found_where_it_stands(
 def test_a_text_that_breaks_off_past_half_of_a_name(name: str, text: str, cut: str | None) -> None:
     found = Lexicon([(name, "c")]).begun(views(text)[0])
     assert [text[f.span.start : f.span.end] for f in found] == ([cut] if cut else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "places"),
+    [
+        ("Ottoline Vask", "It was Ottolina Vask.", ["Ottolina Vask"]),
+        ("Ottoline Vask", "It was Ottoline Vassk.", ["Ottoline Vassk"]),
+        ("Ottoline Vask", "It was Otoline Vask.", ["Otoline Vask"]),
+        ("Ottoline Vask", "It was Ottolien Vask.", ["Ottolien Vask"]),
+        ("Ottoline Vask", "Das ist Ottoline Vasks Haus.", ["Ottoline Vasks"]),
+        ("Ottoline Vask", "It was Otolina Vask.", []),
+        ("Ottoline Vask", "It was Ottoline Vaskers.", []),
+        ("Ottoline Vask", "Ottoline Vask, not Ottolina Vask", ["Ottoline Vask"]),
+        ("Otto Vask", "It was Otta Vask.", []),
+    ],
+)
+def test_a_long_name_is_found_with_one_mistake(name: str, text: str, places: list[str]) -> None:
+    assert spans(text, name) == places
+
+
+@given(st.text("abc", max_size=6), st.text("abc", max_size=6))
+def test_one_mistake_is_one_edit(said: str, name: str) -> None:
+    edits = {name[:n] + name[n + 1 :] for n in range(len(name))}
+    edits |= {name[:n] + c + name[n + 1 :] for n in range(len(name)) for c in "abc"}
+    edits |= {name[:n] + c + name[n:] for n in range(len(name) + 1) for c in "abc"}
+    edits |= {name[:n] + name[n : n + 2][::-1] + name[n + 2 :] for n in range(len(name) - 1)}
+    assert one_off(said, name) == (said in edits - {name})
