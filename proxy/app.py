@@ -86,9 +86,11 @@ class Door:
         return JSONResponse({"status": "ok"})
 
     async def ready(self, _: HttpRequest) -> JSONResponse:
-        """The screen can answer; with the digest of the policies that it answers for."""
+        """The screen can answer and the audit can be written; with the policies' digest."""
         if not self._pipeline.screening.alive:
             return JSONResponse({"status": "the screen has stopped"}, status_code=503)
+        if self._pipeline.audit.failing:
+            return JSONResponse({"status": "the audit cannot be written"}, status_code=503)
         digest = self._pipeline.policies.digest
         return JSONResponse({"status": "ready", "policies": digest})
 

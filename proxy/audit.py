@@ -49,6 +49,7 @@ class Audit:
         self._end = end
         self._last = last
         self._fsync = fsync
+        self.failing = False  # whether the last record could not be written
         self._lock = threading.Lock()
 
     @classmethod
@@ -140,6 +141,7 @@ class Audit:
     def _write(self, line: bytes) -> None:
         if self._fd is None:
             raise AuditError(f"{self._path}: is closed; open it again")
+        self.failing = True
         with _explained(self._path, "be appended to"):
             found = os.fstat(self._fd)
             if found.st_size != self._end or found.st_nlink == 0:
@@ -157,6 +159,7 @@ class Audit:
                     os.ftruncate(self._fd, self._end)
                 raise
             self._end += len(line)
+        self.failing = False
 
 
 @contextmanager

@@ -64,6 +64,7 @@ class Pipeline:
                 ending = framing.rejected(error)
             except UpstreamError as error:
                 trace.outcome, trace.error = "upstream failed", str(error)
+                trace.client_at_fault = 400 <= error.status < 500
                 ending = framing.broken(error)
             except (Exception, asyncio.CancelledError) as error:
                 if _client_left(error):

@@ -49,6 +49,7 @@ class Trace:
     outcome: str = "unfinished"
     error: str | None = None
     reason: str | None = None
+    client_at_fault: bool = False
     attempts: int = 0
     failed_open: int = 0
     injected: int = 0
@@ -167,8 +168,9 @@ class Trace:
         return {**record, "text": self.text} if self.keep_text else record
 
     def log(self) -> None:
-        """One line at INFO, at ERROR where something failed: enough to find the audit record."""
-        level = logging.ERROR if self.error else logging.INFO
+        """One line: at ERROR where something failed, unless the client's request was at fault."""
+        failed = self.error and not self.client_at_fault
+        level = logging.ERROR if failed else logging.INFO
         ids = ",".join(policy["id"] for policy in self.policies) or f"default:{self.default}"
         log.log(
             level,

@@ -162,9 +162,9 @@ async def test_the_sdk_understands_our_errors(tmp_path: Path) -> None:
             await client.chat.completions.create(model="m", messages=MESSAGES, logprobs=True)
         assert caught.value.param == "logprobs"
         with pytest.raises(openai.NotFoundError):
-            await client.embeddings.create(model="m", input="x")
+            await client.moderations.create(model="m", input="x")
         with pytest.raises(openai.NotFoundError):
-            await client.responses.create(model="m", input="x")
+            await client.responses.retrieve("resp_1")
         with pytest.raises(openai.APIError):
             async for _ in await client.chat.completions.create(
                 model="m", messages=MESSAGES, stream=True
@@ -180,14 +180,14 @@ async def test_the_sdk_understands_our_errors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "method", "status"),
     [
-        ("/v1/embeddings", "POST", 404),
+        ("/v1/moderations", "POST", 404),
         ("/v1/files", "GET", 404),
         ("/v1/chat/completions/", "POST", 404),
         ("/v1//chat/completions", "POST", 404),
         ("/v1/chat/completions", "GET", 405),
         ("/v1/models", "POST", 405),
         ("/elsewhere", "GET", 404),
-        ("/v1/../v1/responses", "POST", 404),
+        ("/v1/responses/resp_1", "GET", 404),
     ],
 )
 async def test_what_is_not_supported_does_not_exist(
@@ -280,6 +280,11 @@ async def test_health_and_readiness(tmp_path: Path) -> None:
         base = url.removesuffix("/v1")
         assert (await client.get(f"{base}/healthz")).json() == {"status": "ok"}
         assert (await client.get(f"{base}/readyz")).json()["status"] == "ready"
+        (tmp_path / "audit.jsonl").unlink()
+        body = {"model": "m", "messages": MESSAGES}
+        assert (await client.post(f"{url}/chat/completions", json=body)).status_code == 200
+        answer = await client.get(f"{base}/readyz")
+        assert (answer.status_code, answer.json()["status"]) == (503, "the audit cannot be written")
 
 
 class Each(Scripted):

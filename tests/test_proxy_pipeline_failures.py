@@ -1,6 +1,7 @@
 """Every way a request's story can go wrong ends in a refusal or an error, and in a record."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -87,12 +88,15 @@ async def test_a_broken_stream_ends_cleanly_with_nothing_unscreened(
 )
 @STREAMED
 async def test_an_upstreams_error_is_told_without_its_words(
-    tmp_path: Path, upstream: int, client: int, stream: bool
+    tmp_path: Path, upstream: int, client: int, stream: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "lethe")
     async with world(tmp_path, Scripted([""], status=upstream), policy=FLAGGED) as w:
         heard = await w.ask(f"Who is {SECRET}?", stream=stream)
     assert heard.status == client
-    assert "Vask" not in heard.everything
+    assert "Vask" not in heard.everything + caplog.text
+    # Nobody is woken for a request that the upstream would not take.
+    assert caplog.records[-1].levelname == ("INFO" if client < 500 else "ERROR")
 
 
 def raising(_: object) -> Callable[..., Any]:
