@@ -11,6 +11,7 @@ from classifiers.declines import declines
 from classifiers.encoder import Encoder, Vectors
 from classifiers.index import Index, Nearest
 from classifiers.lexical import Found, Lexicon
+from classifiers.quotation import AHEAD, LEAST, WITHIN, Quotations, Quoted
 from classifiers.segments import segment
 from classifiers.threshold import automatic
 from classifiers.verdict import Concept, Passage, Span, Verdict
@@ -50,15 +51,16 @@ class Screen:
         if len(self._concepts) < len(concepts):
             raise ValueError("screen: two concepts have the same key; rename one")
         for concept in concepts:
-            if not concept.aliases and not concept.exemplars:
+            if not concept.aliases and not concept.exemplars and not concept.protected:
                 raise ValueError(f"{concept.key}: nothing to recognise; add a name or an exemplar")
+        self._quotations = Quotations((c.key, text) for c in concepts for text in c.protected)
         self._cache = Cache(encoder)
         self._lexicon = Lexicon((name, c.key) for c in concepts for name in c.aliases)
         self._aliases = {c.key: [(name, f" {fold(name)} ") for name in c.aliases] for c in concepts}
         self._exemplars = [(c.key, text) for c in concepts for text in c.exemplars]
         self._forbidden = self._indexed(self._exemplars)
         self._kept = self._indexed([(c.key, text) for c in concepts for text in c.neighbours])
-        self.longest = self._lexicon.longest
+        self.longest = max(self._lexicon.longest, AHEAD if len(self._quotations) else 0)
         self.thresholds = {
             c.key: self._derived(c) if c.threshold is None else c.threshold for c in concepts
         }
@@ -111,7 +113,8 @@ class Screen:
         begun = (
             [self._alias(found) for found in self._lexicon.begun(seen[0])] if passage.cut else []
         )
-        return self._named(seen) + begun
+        quoted = [self._quoted(found) for found in self._quotations.find(seen)]
+        return self._named(seen) + begun + quoted
 
     def _alias(self, found: Found) -> Verdict:
         return Verdict(
@@ -125,6 +128,19 @@ class Screen:
             near=True,
             view=found.view,
             matched=found.name,
+        )
+
+    def _quoted(self, found: Quoted) -> Verdict:
+        return Verdict(
+            concept=found.concept,
+            kind="verbatim",
+            start=found.span.start,
+            end=found.span.end,
+            score=found.words / WITHIN,
+            threshold=LEAST / WITHIN,
+            hit=True,
+            near=True,
+            view=found.view,
         )
 
     def _compared(

@@ -12,7 +12,8 @@ class Concept:
 
     `names_suffice` is true where naming the concept already touches it (a policy's entity scope);
     where false, a name alone only makes the concept *near* (fact scope).
-    `threshold` is a cosine similarity in [0, 1]; None lets the screen derive it from the
+    `protected` are whole texts whose wording must not be repeated, however little of it means
+    anything. `threshold` is a cosine similarity in [0, 1]; None lets the screen derive it from the
     neighbours and a benign background.
     """
 
@@ -22,6 +23,7 @@ class Concept:
     neighbours: tuple[str, ...] = field(default=(), repr=False)
     names_suffice: bool = True
     threshold: float | None = None
+    protected: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ def _screened(loaded: LoadedPolicy) -> Iterable[classifiers.Concept]:
             aliases=tuple(dict.fromkeys((concept.name, *concept.aliases))),
             exemplars=texts.exemplars,
             neighbours=texts.neighbours,
+            protected=texts.protected,
             names_suffice=concept.scope == "entity",
             threshold=None if concept.threshold == "auto" else concept.threshold,
         )

@@ -110,6 +110,14 @@ class Concept(Part):
         "than to any exemplar is no hit",
         repr=False,
     )
+    protected: tuple[TextSource, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="texts whose wording must not be repeated, such as a book: a quotation is 16 "
+        "words of its runs of 5 among 40, so that some words may be changed. A file is read whole, "
+        "of `.jsonl` a text a line",
+        repr=False,
+    )
     threshold: Threshold = Field(
         default="auto",
         description="similarity to an exemplar from which a sentence is a hit: `auto` (derived "
@@ -118,10 +126,10 @@ class Concept(Part):
 
     @model_validator(mode="after")
     def _can_be_touched(self) -> "Concept":
-        if self.scope == "fact" and not self.exemplars:
+        if self.scope == "fact" and not self.exemplars and not self.protected:
             raise ValueError(
                 "scope: fact needs exemplars, because a name alone never touches the concept; "
-                "add exemplars or use scope: entity"
+                "add exemplars or protected texts, or use scope: entity"
             )
         if self.neighbours and not self.exemplars:
             raise ValueError(

@@ -4,19 +4,21 @@ Knows no screen, no encoder and no network.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 from classifiers import fold
 from classifiers.lexical import LEAST
+from classifiers.quotation import LEAST as QUOTED
+from classifiers.verbatim import WORD
 from policies.border import validate
 from policies.concept import Concept, TextFile
 from policies.document import Document, KeyPath, parse
 from policies.problem import PolicyErrors, Problem
 from policies.schema import Policy
-from policies.texts import TextsError, read_texts
+from policies.texts import TextsError, read_texts, read_whole
 
 LIBRARY = Path(__file__).parent / "library"
 SUFFIXES = (".yaml", ".yml")
@@ -24,10 +26,11 @@ SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True)
 class ConceptTexts:
-    """One concept's exemplars and neighbours, files read and split into sentences."""
+    """One concept's texts: files of exemplars and neighbours split into sentences, others whole."""
 
     exemplars: tuple[str, ...] = field(repr=False)
     neighbours: tuple[str, ...] = field(repr=False)
+    protected: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +105,23 @@ def _resolved(policy: Policy, document: Document, problems: list[Problem]) -> Lo
         resolved = ConceptTexts(
             exemplars=_texts(concept.exemplars, (*at, "exemplars"), document, problems),
             neighbours=_texts(concept.neighbours, (*at, "neighbours"), document, problems),
+            protected=_texts(
+                concept.protected, (*at, "protected"), document, problems, reader=read_whole
+            ),
         )
+        problems += _too_short(concept, resolved, (*at, "protected"), document)
         problems += _both_ways(resolved, (*at, "neighbours"), document)
         texts.append(resolved)
     return LoadedPolicy(policy, document.path, tuple(texts), _digest(policy, texts))
 
 
 def _texts(
-    sources: Sequence[str | TextFile], at: KeyPath, document: Document, problems: list[Problem]
+    sources: Sequence[str | TextFile],
+    at: KeyPath,
+    document: Document,
+    problems: list[Problem],
+    *,
+    reader: Callable[[Path, str], list[str]] = read_texts,
 ) -> tuple[str, ...]:
     """The texts behind a list, each once, in order."""
     found: dict[str, None] = {}
@@ -118,7 +130,7 @@ def _texts(
             found[" ".join(source.split())] = None
             continue
         try:
-            found |= dict.fromkeys(read_texts(document.path.parent, source.file))
+            found |= dict.fromkeys(reader(document.path.parent, source.file))
         except TextsError as error:
             problems.append(document.problem((*at, number, "file"), str(error)))
     return tuple(found)
@@ -160,9 +172,21 @@ def _both_ways(texts: ConceptTexts, at: KeyPath, document: Document) -> Iterator
         yield document.problem(at, message)
 
 
+def _too_short(
+    concept: Concept, texts: ConceptTexts, at: KeyPath, document: Document
+) -> Iterator[Problem]:
+    for text in texts.protected:
+        if len(WORD.findall(fold(text))) < QUOTED:
+            message = f"a text of less than {QUOTED} words is an exemplar; move it there"
+            yield document.problem(at, message)
+    if concept.protected and not texts.protected:
+        yield document.problem(at, "holds no text")
+
+
 def _digest(policy: Policy, texts: Sequence[ConceptTexts]) -> str:
     said = policy.model_dump(mode="json")
     for concept, resolved in zip(said["concepts"], texts, strict=True):
-        concept |= {"exemplars": resolved.exemplars, "neighbours": resolved.neighbours}
+        concept.update(exemplars=resolved.exemplars, neighbours=resolved.neighbours)
+        concept.update(protected=resolved.protected)
     canonical = json.dumps(said, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return sha256(canonical.encode("ascii")).hexdigest()

@@ -42,6 +42,18 @@ def read_texts(folder: Path, name: str) -> list[str]:
     return texts
 
 
+def read_whole(folder: Path, name: str) -> list[str]:
+    """Read a file inside a folder as it stands: one text, of `.jsonl` one a line, of any length.
+
+    Raises TextsError.
+    """
+    content = _content(_inside(folder, name))
+    if Path(name).suffix.lower() != ".jsonl":
+        return [content] if content.strip() else []
+    lines = enumerate(content.split("\n"), 1)
+    return [_json_text(line, number, most=MOST_BYTES) for number, line in lines if line.strip()]
+
+
 def _inside(folder: Path, name: str) -> Path:
     if Path(name).is_absolute() or ".." in Path(name).parts or "\\" in name or "\0" in name:
         raise TextsError("must be a path inside the policy's folder, without .. or \\")
@@ -75,7 +87,7 @@ def _content(path: Path) -> str:
     return text
 
 
-def _json_text(line: str, number: int) -> str:
+def _json_text(line: str, number: int, *, most: int = LONGEST) -> str:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
@@ -84,8 +96,8 @@ def _json_text(line: str, number: int) -> str:
     if not isinstance(text, str) or not text.strip():
         raise TextsError(f'line {number} has no text; write {{"text": "…"}}')
     text = " ".join(text.split())
-    if len(text) > LONGEST:
-        raise TextsError(f"line {number} is longer than {LONGEST} characters; split it")
+    if len(text) > most:
+        raise TextsError(f"line {number} is longer than {most} characters; split it")
     if SURROGATE.search(text):
         raise TextsError(f"line {number} holds half of a surrogate pair; write the character")
     return text

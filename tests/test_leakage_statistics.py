@@ -97,7 +97,7 @@ def test_the_clustered_interval_covers_related_items_and_the_exact_one_does_not(
     share: float, concepts: int
 ) -> None:
     """Beta-binomial items, 20 a concept, correlation 0.3 within: 600 runs of each."""
-    chance = random.Random(20240501)  # noqa: S311 - simulation
+    chance = random.Random(20240501)
     spread = 1 / 0.3 - 1
     runs = 600
     covered = {"exact": 0, "clustered": 0}
@@ -174,7 +174,7 @@ def test_a_median_has_an_interval_from_six_values_on() -> None:
 
 
 def test_the_median_interval_covers() -> None:
-    chance = random.Random(7)  # noqa: S311 - simulation
+    chance = random.Random(7)
     runs = 500
     covered = 0
     for _ in range(runs):

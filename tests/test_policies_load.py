@@ -190,3 +190,19 @@ def test_any_text_is_a_policy_or_policy_errors(
     path.write_bytes(f"id: a\nconcepts:\n  - name: {text}".encode("utf-8", "surrogatepass"))
     with suppress(PolicyErrors):
         load([path])
+
+
+def test_protected_texts_are_read_whole(tmp_path: Path) -> None:
+    book = "It was a long crossing. " * 10
+    (tmp_path / "book.txt").write_text(f"# Chapter one\n{book}\n\n{book}")
+    (tmp_path / "p.yaml").write_text(
+        "id: p\nconcepts: [{name: The Book, scope: fact, protected: [{file: book.txt}]}]\n"
+    )
+    [loaded] = load_folder(tmp_path)
+    assert loaded.texts[0].protected == ((tmp_path / "book.txt").read_text(),)
+
+
+def test_a_protected_text_that_is_too_short_is_an_exemplar(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("id: p\nconcepts: [{name: B, protected: [Too short.]}]\n")
+    with pytest.raises(PolicyErrors, match="less than 16 words is an exemplar"):
+        load_folder(tmp_path)

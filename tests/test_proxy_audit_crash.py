@@ -40,7 +40,7 @@ def written(path: Path, *sizes: int) -> bytes:
 
 def test_killed_at_any_moment_it_verifies_and_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    chance = random.Random(7)  # noqa: S311 - moments, no secrets
+    chance = random.Random(7)
     for _ in range(10):
         moment, size = chance.uniform(0, 0.03), chance.choice([10, 50_000])
         killed_and_mended(path, size=size, when=partial(time.sleep, moment))
