@@ -1,4 +1,4 @@
-"""`lethe policy lint | explain | schema`: arguments to printed lines. Knows no HTTP."""
+"""`lethe policy lint | explain | test | schema`: arguments to printed lines. Knows no HTTP."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from classifiers import EncoderError
 from classifiers import load as load_encoder
+from policies import cases
 from policies.compile import PolicySet, compile_policies
 from policies.explain import Channel, as_json, explain, lines, outcome
 from policies.load import LIBRARY, LoadedPolicy, load
@@ -41,16 +42,17 @@ def register(parser: argparse.ArgumentParser) -> None:
         choices=["prompt", "output"],
         help="the direction it travels in (default: output with --before, else prompt)",
     )
-    explain_parser.add_argument(
-        "--encoder",
-        default="embedded",
-        metavar="MODEL",
-        help="a sentence-transformers model (default: the embedded one)",
-    )
+    _add_encoder(explain_parser)
     explain_parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the findings there too"
     )
     explain_parser.set_defaults(run=explain_text)
+
+    summary = "try the cases that stand in policies; exits with 1 where one comes out otherwise"
+    test_parser = commands.add_parser("test", help=summary, description=summary)
+    _add_sources(test_parser)
+    _add_encoder(test_parser)
+    test_parser.set_defaults(run=test)
 
     summary = "print the JSON Schema of a policy file"
     schema_parser = commands.add_parser("schema", help=summary, description=summary)
@@ -73,14 +75,8 @@ def lint(arguments: argparse.Namespace) -> int:
 
 def explain_text(arguments: argparse.Namespace) -> int:
     """Print what a text touches and why. Returns 1 where the policies are wrong, else 0."""
-    loaded = _loaded(arguments)
-    if loaded is None:
-        return 1
-    print(f"lethe: loading the encoder '{arguments.encoder}'", file=sys.stderr)
-    try:
-        compiled = compile_policies(loaded, load_encoder(arguments.encoder))
-    except EncoderError as error:
-        print(f"lethe policy explain: {error}", file=sys.stderr)
+    compiled = _compiled(arguments)
+    if compiled is None:
         return 1
     channel: Channel = arguments.channel or ("output" if arguments.before else "prompt")
     findings = explain(compiled, arguments.text, channel=channel, before=arguments.before)
@@ -90,6 +86,19 @@ def explain_text(arguments: argparse.Namespace) -> int:
         content = json.dumps(as_json(findings, channel=channel), indent=2, ensure_ascii=False)
         return _write(arguments.json, content + "\n")
     return 0
+
+
+def test(arguments: argparse.Namespace) -> int:
+    """Print the cases that fail and a line that sums up. Returns 1 where any does, else 0."""
+    compiled = _compiled(arguments)
+    if compiled is None:
+        return 1
+    tried = cases.tried(compiled)
+    for line in (*_not_compared(compiled), *cases.lines(tried)):
+        print(line)
+    if not tried:
+        print("no policy holds a case; add must_block and must_pass")
+    return int(not tried or any(one.failed for one in tried))
 
 
 def schema(arguments: argparse.Namespace) -> int:
@@ -108,6 +117,15 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         default=[LIBRARY],
         metavar="DIR|FILE",
         help="folders and policy files (default: the library that comes with Lethe)",
+    )
+
+
+def _add_encoder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--encoder",
+        default="embedded",
+        metavar="MODEL",
+        help="a sentence-transformers model (default: the embedded one)",
     )
 
 
@@ -144,6 +162,19 @@ def _loaded(arguments: argparse.Namespace) -> list[LoadedPolicy] | None:
         print(f"{places}: no policy file (*.yaml, *.yml) is here; name another folder or a file")
         return None
     return loaded
+
+
+def _compiled(arguments: argparse.Namespace) -> PolicySet | None:
+    """The policies as a screen; None where something is wrong, which is printed."""
+    loaded = _loaded(arguments)
+    if loaded is None:
+        return None
+    print(f"lethe: loading the encoder '{arguments.encoder}'", file=sys.stderr)
+    try:
+        return compile_policies(loaded, load_encoder(arguments.encoder))
+    except EncoderError as error:
+        print(f"lethe policy: {error}", file=sys.stderr)
+        return None
 
 
 def _not_compared(compiled: PolicySet) -> list[str]:

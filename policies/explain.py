@@ -68,10 +68,13 @@ def lines(findings: Iterable[Finding]) -> Iterator[str]:
         yield f"{grade}: {finding.concept} (policy {finding.policy}, mode {finding.mode})"
         yield f"  window    {finding.window.strip()}"
         yield f"  place     {_place(verdict)}"
-        yield f"  {'name' if verdict.kind == 'alias' else 'exemplar':<9} {verdict.matched}"
+        if verdict.matched:
+            yield f"  {'name' if verdict.kind == 'alias' else 'exemplar':<9} {verdict.matched}"
         if verdict.kind == "exemplar":
             yield f"  score     {verdict.score:.3f}, threshold {verdict.threshold:.3f}"
             yield f"  margin    {_margin(verdict)}"
+        if verdict.kind == "verbatim":
+            yield f"  quotes    a protected text, {verdict.score:.0%} of its words"
         if finding.effect:
             yield f"  effect    {finding.effect}"
 

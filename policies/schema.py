@@ -10,15 +10,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
+    Discriminator,
     Field,
     StringConstraints,
+    Tag,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from policies.concept import Concept, Part
+from policies.concept import Concept, Part, Text
 
 Mode = Literal["enforce", "shadow", "off"]
 Template = Literal["never-knew", "decline", "few-shot", "none"]
@@ -242,6 +244,28 @@ Refusal = Annotated[
 ]
 
 
+class Case(Part):
+    """A text that a policy is tried on."""
+
+    text: Text = Field(description="what goes in, or comes out", repr=False)
+    before: Annotated[str, StringConstraints(max_length=2000)] = Field(
+        default="", description="the question that the text answers", repr=False
+    )
+
+
+def _text_or_case(value: object) -> str:
+    return "<case>" if isinstance(value, dict | Case) else "<text>"
+
+
+Cases = tuple[
+    Annotated[
+        Annotated[Text, Tag("<text>")] | Annotated[Case, Tag("<case>")],
+        Discriminator(_text_or_case),
+    ],
+    ...,
+]
+
+
 class Policy(Part):
     """What must be forgotten, for whom, and what happens when it comes up: one file, one policy."""
 
@@ -281,6 +305,15 @@ class Policy(Part):
     on_error: OnError = Field(
         default="refuse",
         description="when a screen cannot answer: `refuse` the request, or let it `pass`",
+    )
+    must_block: Cases = Field(
+        default=(),
+        max_length=10_000,
+        description="texts that must be a hit: `lethe policy test` tries them",
+        repr=False,
+    )
+    must_pass: Cases = Field(
+        default=(), max_length=10_000, description="texts that must be none", repr=False
     )
     request: dict[str, Any] = Field(
         default_factory=dict,

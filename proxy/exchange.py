@@ -45,6 +45,7 @@ class Request:
     json_promised: bool = False
     usage_wanted: bool = False
     speaks: bool = True  # False: the answer has no words that a refusal could stand in
+    allowed: frozenset[str] = frozenset()  # side channels that the policies allow by name
 
 
 @dataclass(frozen=True, slots=True, order=True)

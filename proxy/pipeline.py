@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from classifiers import Passage, Verdict
@@ -108,8 +108,11 @@ class Pipeline:
             trace.text["prompt"] = [said.text for said in request.said]
         upstream = self.upstreams.of(request.model)
         trace.upstream = upstream.name
-        talk = Talk(wire, request, self._apply(request, trace), trace)
-        trace.enforced = bool(talk.applied.enforcing)
+        applied = self._apply(request, trace)
+        trace.enforced = bool(applied.enforcing)
+        if trace.enforced:
+            request = replace(request, allowed=frozenset(applied.allowed))
+        talk = Talk(wire, request, applied, trace)
         told: AsyncGenerator[Words, None] | AsyncGenerator[Raw, None]
         if trace.enforced:
             told = self._enforced(talk, upstream)

@@ -27,7 +27,8 @@ PLACES = frozenset(
     """
     messages content name text refusal tool_calls function arguments custom input function_call
     image_url url tools functions description parameters response_format json_schema schema
-    metadata user tool_choice tool_call_id id
+    metadata user tool_choice tool_call_id id system source title context input_schema input output
+    instructions prompt suffix summary arguments thinking tool_use_id call_id query
     """.split()  # noqa: SIM905 - reads better
 )
 TURNS = {"user", "assistant", "tool", "function"}

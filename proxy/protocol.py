@@ -5,10 +5,14 @@ request, and no answer of ours quotes what came.
 """
 
 import asyncio
+import fcntl
 import re
 import socket
+import sys
+import termios
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -70,7 +74,7 @@ class HardenedProtocol(HttpToolsProtocol):
     _stalled: asyncio.TimerHandle | None = None
     _unread = 0
     _over = False
-    _refusal = _Unacceptable(400, "this is no valid HTTP/1.1 request")
+    _refusal = _Unacceptable(400, "this is no valid request")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Count it in, and give it the time for a head."""
@@ -284,15 +288,24 @@ class HardenedProtocol(HttpToolsProtocol):
     def _watch(self) -> None:
         """What was written must be taken: bit by bit is enough, nothing at all is not."""
         if self._stalled is None:
-            self._unread = self.transport.get_write_buffer_size()
+            self._unread = self._outstanding()
             self._stalled = self.loop.call_later(self.bounds.write_s, self._look)
 
     def _look(self) -> None:
         self._stalled = None
-        if self.transport.get_write_buffer_size() < self._unread:
+        if self._outstanding() < self._unread:
             self._watch()
         else:
             self._abort()
+
+    def _outstanding(self) -> int:
+        """Bytes that the client has not taken: here, and in the system's buffer, which is large."""
+        size = self.transport.get_write_buffer_size()
+        sock = self.transport.get_extra_info("socket")
+        with suppress(OSError, AttributeError):
+            count = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+            return size + int.from_bytes(count, sys.byteorder)
+        return size
 
     def _unwatch(self) -> None:
         if self._stalled is not None:

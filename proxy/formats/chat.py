@@ -23,25 +23,37 @@ MOST_CHOICES = 128
 TYPES = frozenset(
     """
     text image_url input_audio file refusal function custom object array string number integer
-    boolean null json_object json_schema web_search auto content grammar approximate
+    boolean null json_object json_schema web_search auto content grammar approximate thinking
+    reasoning.text reasoning.summary reasoning.encrypted redacted_thinking url_citation
+    file_citation allowed_tools
     """.split()  # noqa: SIM905 - reads better
 )
 KEYS = frozenset(
     """
     role content name type text refusal tool_calls tool_call_id id function arguments custom input
     function_call image_url url detail input_audio data format file file_data file_id filename audio
-    reasoning_content reasoning
+    reasoning_content reasoning thinking annotations reasoning_details thinking_blocks
     """.split()  # noqa: SIM905 - reads better
 )
-FORMATS = {None, "text", "json_object", "json_schema"}
-MEDIA = {"image_url", "input_audio", "file"}
+JSON_KINDS = {"json_object", "json_schema"}
+FORMATS = {None, "text", *JSON_KINDS}
 PART_CHANNELS = {
     "text": None,
     "refusal": None,
+    "thinking": None,
     "image_url": "images",
+    "image_embeds": "images",
     "input_audio": "audio",
+    "audio_url": "audio",
+    "audio_embeds": "audio",
+    "video_url": "files",
     "file": "files",
 }
+MEDIA = {kind for kind, name in PART_CHANNELS.items() if name}
+SEALED = {"signature", "data"}  # of reasoning that comes back: what only the upstream can read
+REASONED = ("reasoning_details", "thinking_blocks")
+CLIENT_TOOLS = {"function", "custom"}  # the client runs them: results come through the screens
+TOOL_FIELDS = {*CLIENT_TOOLS, "type", "strict", "cache_control", "name", "description"}
 
 
 def read(body: Body) -> Request:
@@ -61,9 +73,9 @@ def read(body: Body) -> Request:
         choices=count(body, "n", most=MOST_CHOICES) or 1,
         said=bounded(_texts(body)),
         question=_question(messages),
-        usage_wanted=_usage_wanted(body.get("stream_options")),
+        usage_wanted=usage_wanted(body),
         side_channels=tuple(_side_channels(body, messages)),
-        json_promised=_type(body.get("response_format")) in ("json_object", "json_schema"),
+        json_promised=kind_of(body.get("response_format")) in JSON_KINDS,
     )
 
 
@@ -92,6 +104,30 @@ def answer(request: Request) -> ChatAnswer:
     return ChatAnswer(request)
 
 
+def usage_wanted(body: Body) -> bool:
+    """Whether a stream is to end with its counts of tokens."""
+    options = body.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def kind_of(part: object) -> str | None:
+    """The `type` of an object; None where there is none, empty where it is no name of a kind."""
+    if part is None:
+        return None
+    kind = part.get("type") if isinstance(part, dict) else ""
+    return kind if isinstance(kind, str) else ""
+
+
+def fields_around(body: Body) -> Iterator[SideChannel]:
+    """Fields at the top of a body that go around the screens, on every endpoint of this API."""
+    for field, value in body.items():
+        name = "guided" if field.startswith("guided_") else SIDE_CHANNELS.get(field)
+        if name and (asked(value) or (field in EVEN_EMPTY and isinstance(value, dict))):
+            yield SideChannel(name, field)
+    if kind_of(body.get("response_format")) not in FORMATS:
+        yield SideChannel("guided", "response_format")
+
+
 def _check_message(message: object, where: str) -> None:
     if not isinstance(message, dict):
         raise FormatError(f"{where}: must be an object", param=where)
@@ -118,18 +154,6 @@ def _question(messages: list[Body]) -> str:
     return content or ""
 
 
-def _usage_wanted(options: object) -> bool:
-    return isinstance(options, dict) and options.get("include_usage") is True
-
-
-def _type(response_format: object) -> str | None:
-    """The kind of answer that is asked for; anything that is no kind reads as an unknown one."""
-    if response_format is None:
-        return None
-    kind = response_format.get("type") if isinstance(response_format, dict) else ""
-    return kind if isinstance(kind, str) else ""
-
-
 def _texts(body: Body) -> Iterator[Said]:
     """Every string of the body, and every key below the top that a model may get to read."""
     for number, message in enumerate(body["messages"]):
@@ -141,7 +165,9 @@ def _texts(body: Body) -> Iterator[Said]:
 
 
 def _is_media(text: str, path: Path) -> bool:
-    """Inline media of a message: closed or allowed by name, with no text in it to screen."""
+    """Inline media and sealed reasoning: closed or allowed by name, with no text to screen."""
+    if len(path) == 5 and path[2] in REASONED and isinstance(path[3], int):
+        return path[4] in SEALED
     inside = len(path) == 6 and path[0] == "messages" and path[2] == "content"
     return inside and path[4] in MEDIA and text.startswith("data:")
 
@@ -151,10 +177,8 @@ WORDS = Vocabulary(KEYS, TYPES, _is_media)
 
 def _side_channels(body: Body, messages: list[Body]) -> Iterator[SideChannel]:
     """What asks for text that no screen sees, or lets the client put words into the model."""
-    for field, value in body.items():
-        name = "guided" if field.startswith("guided_") else SIDE_CHANNELS.get(field)
-        if name and asked(value):
-            yield SideChannel(name, field)
+    yield from fields_around(body)
+    yield from _tool_channels(body)
     if body.get("add_generation_prompt") is False:
         yield SideChannel("prefill", "add_generation_prompt")
     modalities = body.get("modalities")
@@ -163,13 +187,37 @@ def _side_channels(body: Body, messages: list[Body]) -> Iterator[SideChannel]:
     last = len(messages) - 1
     if messages[last]["role"] == "assistant":
         yield SideChannel("prefill", f"messages[{last}]")
-    if _type(body.get("response_format")) not in FORMATS:
-        yield SideChannel("guided", "response_format")
     for number, message in enumerate(messages):
         for field, name in (("prefix", "prefill"), ("audio", "audio")):
             if message.get(field):
                 yield SideChannel(name, f"messages[{number}].{field}")
+        for field in REASONED:
+            if any(_is_sealed(item) for item in _listed(message.get(field))):
+                yield SideChannel("opaque", f"messages[{number}].{field}")
         yield from _part_channels(message, f"messages[{number}].content")
+
+
+def _tool_channels(body: Body) -> Iterator[SideChannel]:
+    """Tools that the upstream runs itself. What a tool holds counts, whatever type it has."""
+    tools = body.get("tools")
+    if asked(tools) and not isinstance(tools, list):
+        yield SideChannel("server_tools", "tools")
+    for number, tool in enumerate(_listed(tools)):
+        known = isinstance(tool, dict) and not tool.keys() - TOOL_FIELDS
+        kind = kind_of(tool) or "function"
+        if not known or kind not in CLIENT_TOOLS or kind not in tool:
+            yield SideChannel("server_tools", f"tools[{number}]")
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict) and kind_of(choice) not in {*CLIENT_TOOLS, "allowed_tools"}:
+        yield SideChannel("server_tools", "tool_choice")
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _is_sealed(item: object) -> bool:
+    return isinstance(item, dict) and any(item.get(key) for key in SEALED)
 
 
 def _part_channels(message: Body, where: str) -> Iterator[SideChannel]:
@@ -211,8 +259,32 @@ SIDE_CHANNELS = {
     "stop_token_ids": "stop",
     "stop_sequences": "stop",
     "stop_regex": "stop",
+    "return_token_ids": "logprobs",
+    "return_tokens_as_token_ids": "logprobs",
+    "return_tokens": "logprobs",
+    "n_probs": "logprobs",
+    "return_logprob": "logprobs",
+    "return_hidden_states": "logprobs",
+    "token_ids": "tokens",
+    "prompt_token_ids": "tokens",
+    "input_ids": "tokens",
+    "input_embeds": "files",
+    "custom_logit_processor": "guided",
+    "structural_tag": "guided",
+    "kv_transfer_params": "stored",
+    "web_search_options": "server_tools",
+    "web_search": "server_tools",
+    "enable_search": "server_tools",
+    "search_parameters": "server_tools",
+    "plugins": "server_tools",
+    "data_sources": "server_tools",
+    "mcp_servers": "server_tools",
+    # Another model answers, and policies go by the model asked for.
+    "models": "server_tools",
+    "fallbacks": "server_tools",
     "previous_response_id": "stored",
     "conversation": "stored",
     "session_params": "stored",
     "prompt": "stored",
 }
+EVEN_EMPTY = {"web_search_options", "search_parameters"}  # ask for it by being there

@@ -8,34 +8,45 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass, field
 
 from proxy.exchange import (
     Body,
     Channel,
-    Closed,
     Delta,
     Finished,
-    FormatError,
     Piece,
     Refused,
     Request,
     choice_of,
 )
-from proxy.formats.reading import a_text, an_object, counts, objects
+from proxy.formats.chat_heard import CALLS, INPUTS, Heard
+from proxy.formats.reading import zeros
 
-REASONS = {"stop", "length", "tool_calls", "function_call", "content_filter"}
-REASONING_FIELDS = ("reasoning_content", "reasoning")
 NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-TIERS = {"auto", "default", "flex", "priority", "scale", "standard"}
-COUNTS = frozenset(
-    """
-    prompt_tokens completion_tokens total_tokens cached_tokens audio_tokens reasoning_tokens
-    accepted_prediction_tokens rejected_prediction_tokens text_tokens image_tokens
-    prompt_tokens_details completion_tokens_details cache_creation_tokens cache_write_tokens
-    prompt_cache_hit_tokens prompt_cache_miss_tokens
-    """.split()  # noqa: SIM905 - reads better
-)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What of one choice has been released: the texts of its fields, whole calls, citations."""
+
+    texts: dict[Channel, str] = field(default_factory=dict)
+    calls: dict[Channel, str] = field(default_factory=dict)
+    citations: list[Body] = field(default_factory=list)
+
+    def said(self, kind: str) -> str:
+        """The text of a kind of channel."""
+        return "".join(text for channel, text in self.texts.items() if channel.kind == kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One step of a choice: fields to add to its message, or how it ends."""
+
+    choice: int
+    delta: Body
+    reason: str | None = None
+    logprobs: Body | None = None
 
 
 class ChatAnswer:
@@ -44,39 +55,32 @@ class ChatAnswer:
     def __init__(self, request: Request) -> None:
         self._model = request.model
         self._json_promised = request.json_promised
-        self._choices = request.choices
         self._usage_wanted = request.usage_wanted
-        self._logprobs_allowed = any(c.name == "logprobs" for c in request.side_channels)
+        self._heard = Heard(request)
         self._head: Body = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time())}
-        self._usage: Body | None = None
-        self._reasoning_field = REASONING_FIELDS[0]
-        self._tools: dict[tuple[int, int], Body] = {}
-        self._logprobs: dict[int, Any] = {}
-        self._begun: set[int] = set()
-        self._last: dict[int, str] = {}  # how each choice's content ends so far
+        self._told: dict[int, _Told] = {}  # in the stream
         self._refused = False
 
     def feed(self, event: Body) -> list[Piece]:
         """Take one chunk apart. Raises FormatError on a shape that is not a chunk's."""
-        self._read_head(event)
-        return [piece for choice in objects(event, "choices") for piece in self._chunk(choice)]
+        return self._heard.chunk(event)
 
     def whole(self, response: Body) -> list[Piece]:
         """Take a complete response apart. Raises FormatError likewise."""
-        self._read_head(response)
-        pieces: list[Piece] = []
-        for choice in objects(response, "choices"):
-            index = self._index(choice)
-            pieces += self._spoken(index, an_object(choice, "message"))
-            self._keep_logprobs(index, choice)
-            pieces.append(Finished(index, _reason(choice.get("finish_reason") or "stop")))
-        if not pieces:
-            raise FormatError("choices: the answer has none")
-        return pieces
+        return self._heard.whole(response)
 
     def events(self, pieces: Sequence[Piece]) -> list[Body]:
         """Released pieces as chunks."""
-        return [chunk for piece in self._plain(pieces) for chunk in self._written(piece)]
+        chunks = []
+        for piece in pieces:
+            index = choice_of(piece)
+            if index not in self._told:
+                self._told[index] = _Told()
+                begun = _Part(index, {"role": "assistant", "content": ""})
+                chunks.append(self._chunk_of([_choice_chunk(begun)]))
+            parts = self._written(piece, self._told[index])
+            chunks += [self._chunk_of([_choice_chunk(part)]) for part in parts]
+        return chunks
 
     def end(self) -> list[Body]:
         """The usage chunk, where the client asked for one: SDKs index the choices of any other."""
@@ -87,186 +91,124 @@ class ChatAnswer:
         return error
 
     def response(self, pieces: Sequence[Piece]) -> Body:
-        """Released pieces as one chat completion."""
-        texts: dict[Channel, str] = {}
-        reasons: dict[int, str] = {}
-        self._last, self._refused = {}, False
-        for piece in self._plain(pieces):
-            if isinstance(piece, Finished):
-                reasons[piece.choice] = piece.reason
-            else:
-                texts[piece.channel] = texts.get(piece.channel, "") + piece.text
+        """Released pieces as one chat completion: what the chunks of a stream would add up to."""
+        self._refused = False
+        told: dict[int, _Told] = {}
+        choices: dict[int, Body] = {}
+        for piece in pieces:
+            index = choice_of(piece)
+            choice = choices.setdefault(index, _blank(index))
+            for part in self._written(piece, told.setdefault(index, _Told())):
+                _add(choice["message"], part.delta)
+                if part.reason:
+                    choice["finish_reason"], choice["logprobs"] = part.reason, part.logprobs
+        for choice in choices.values():
+            if not choice["message"].keys() & {"tool_calls", "function_call"}:
+                choice["message"]["content"] = choice["message"]["content"] or ""
         return {
-            **self._head,
-            "object": "chat.completion",
-            "model": self._model,
-            "choices": [
-                {
-                    "index": index,
-                    "message": self._message(index, texts),
-                    "logprobs": self._logprobs.get(index),
-                    "finish_reason": reasons[index],
-                }
-                for index in sorted(reasons)
-            ],
+            **self._headed("chat.completion"),
+            "choices": [choices[n] for n in sorted(choices) if choices[n]["finish_reason"]],
             "usage": self._counted(),
         }
 
     def _counted(self) -> Body:
-        return NO_USAGE if self._refused or not self._usage else self._usage
+        usage = {**NO_USAGE, **self._heard.usage}
+        return zeros(usage) if self._refused else usage
 
-    def _plain(self, pieces: Sequence[Piece]) -> Iterator[Delta | Finished]:
-        """Pieces as text and endings alone: a refusal in the words and the shape of this API."""
-        for piece in pieces:
-            if isinstance(piece, Refused):
-                self._refused = True
-                yield from self._refusal(piece)
-            elif not isinstance(piece, Closed):
-                if isinstance(piece, Delta) and piece.channel.kind == "content":
-                    self._last[piece.channel.choice] = piece.text[-1:]
-                yield piece
+    def _headed(self, kind: str) -> Body:
+        tier = {"service_tier": self._heard.tier} if self._heard.tier else {}
+        return {**self._head, "object": kind, "model": self._model, **tier}
 
-    def _refusal(self, piece: Refused) -> Iterator[Delta | Finished]:
-        content = Channel(piece.choice)
+    def _written(self, piece: Piece, told: _Told) -> Iterator[_Part]:
+        if isinstance(piece, Refused):
+            self._refused = True
+            yield from self._refusal(piece, told)
+        elif isinstance(piece, Finished):
+            yield from self._ending(piece, told)
+        elif isinstance(piece, Delta):
+            channel, text = piece.channel, piece.text
+            if channel.kind in CALLS:
+                told.calls[channel] = told.calls.get(channel, "") + text
+            elif channel.kind == "annotation":
+                told.citations.append(json.loads(text))
+            else:
+                told.texts[channel] = told.texts.get(channel, "") + text
+                yield _Part(channel.choice, {self._heard.field(channel): text})
+
+    def _ending(self, piece: Finished, told: _Told) -> Iterator[_Part]:
+        """What waited for the end: citations and calls, then the reason.
+
+        Where anything was cut out, places in the text and counts of tokens mean nothing, or too
+        much: they are left out.
+        """
+        choice, logprobs = piece.choice, None
+        if self._heard.received(choice) == told.texts:
+            if told.citations:
+                yield _Part(choice, {"annotations": told.citations})
+            logprobs = self._heard.logprobs(choice)
+        indices = sorted({channel.index for channel in told.calls if channel.kind == "tool"})
+        for position, index in enumerate(indices):
+            tool = self._heard.tools[choice, index]
+            parts = ("name", INPUTS[tool["type"]])
+            name, given = (told.calls.get(Channel(choice, "tool", index, p), "") for p in parts)
+            # The name introduces the call, as the API streams it; clients add what it is given.
+            head = {"index": position, **tool, tool["type"]: {"name": name, parts[1]: ""}}
+            yield _Part(choice, {"tool_calls": [head]})
+            if given:
+                more = {"index": position, tool["type"]: {parts[1]: given}}
+                yield _Part(choice, {"tool_calls": [more]})
+        if any(channel.kind == "function" for channel in told.calls):
+            names = ("name", "arguments")
+            called = {p: told.calls.get(Channel(choice, "function", 0, p), "") for p in names}
+            yield _Part(choice, {"function_call": called})
+        yield _Part(choice, {}, piece.reason, logprobs)
+
+    def _refusal(self, piece: Refused, told: _Told) -> Iterator[_Part]:
         if self._json_promised:
             # Both for the SDK, which parses no content beside a refusal, and for json.loads.
-            yield Delta(content, json.dumps({"refusal": piece.words}, ensure_ascii=False))
-            yield Delta(Channel(piece.choice, "refusal"), piece.words)
-            yield Finished(piece.choice, "stop")
-            return
-        behind = self._last.get(piece.choice, "")
-        yield Delta(content, f" {piece.words}" if behind.strip() else piece.words)
-        yield Finished(piece.choice, "content_filter")
-
-    def _read_head(self, body: Body) -> None:
-        if isinstance(body.get("service_tier"), str) and body["service_tier"] in TIERS:
-            self._head["service_tier"] = body["service_tier"]
-        if type(body.get("created")) is int:
-            self._head["created"] = body["created"]
-        if isinstance(body.get("usage"), dict):
-            self._usage = counts(body["usage"], COUNTS)
-
-    def _index(self, choice: Body) -> int:
-        index = choice.get("index", 0)
-        if type(index) is not int or not 0 <= index < self._choices:
-            raise FormatError("choices: an index that was not asked for")
-        return index
-
-    def _chunk(self, choice: Body) -> Iterator[Piece]:
-        index = self._index(choice)
-        yield from self._spoken(index, an_object(choice, "delta"))
-        self._keep_logprobs(index, choice)
-        if choice.get("finish_reason") is not None:
-            yield Finished(index, _reason(choice["finish_reason"]))
-
-    def _spoken(self, choice: int, message: Body) -> Iterator[Piece]:
-        """Every text of a message or a delta, through the channel it came."""
-        for key in REASONING_FIELDS:
-            if message.get(key):
-                self._reasoning_field = key
-                yield Delta(Channel(choice, "reasoning"), a_text(message[key], key))
-        if message.get("content"):
-            yield Delta(Channel(choice), a_text(message["content"], "content"))
-        if message.get("refusal"):
-            yield Delta(Channel(choice, "refusal"), a_text(message["refusal"], "refusal"))
-        for position, call in enumerate(objects(message, "tool_calls")):
-            yield from self._called(choice, call, position)
-        if message.get("function_call"):
-            function = an_object(message, "function_call")
-            for part in ("name", "arguments"):
-                if function.get(part):
-                    text = a_text(function[part], part)
-                    yield Delta(Channel(choice, "function", 0, part), text)
-
-    def _called(self, choice: int, call: Body, position: int) -> Iterator[Piece]:
-        index = call.get("index", position)
-        if type(index) is not int or not 0 <= index < 1024:
-            raise FormatError("tool_calls: an index that is no index")
-        # Identifiers are ours: some models make up their own, out of words.
-        tool = self._tools.setdefault(
-            (choice, index), {"id": f"call_{uuid.uuid4().hex[:24]}", "type": "function"}
-        )
-        kind = "custom" if call.get("type") == "custom" or "custom" in call else "function"
-        if kind == "custom":
-            tool["type"] = kind
-        said = an_object(call, kind)
-        for part in ("name", "input" if kind == "custom" else "arguments"):
-            if said.get(part):
-                text = a_text(said[part], part)
-                yield Delta(Channel(choice, "tool", index, part), text)
-
-    def _keep_logprobs(self, index: int, choice: Body) -> None:
-        # The policy allowed them by name: they pass beside the screens, as the audit says.
-        if self._logprobs_allowed and choice.get("logprobs"):
-            self._logprobs[index] = choice["logprobs"]
-
-    def _written(self, piece: Delta | Finished) -> Iterator[Body]:
-        if choice_of(piece) not in self._begun:
-            self._begun.add(choice_of(piece))
-            yield self._chunk_of(
-                [_choice_chunk(choice_of(piece), {"role": "assistant", "content": ""})]
-            )
-        if isinstance(piece, Finished):
-            yield self._chunk_of([_choice_chunk(piece.choice, {}, reason=piece.reason)])
+            if not told.said("content").strip():
+                words = json.dumps({"refusal": piece.words}, ensure_ascii=False)
+                yield _Part(piece.choice, {"content": words})
+            yield _Part(piece.choice, {"refusal": behind(told.said("refusal"), piece.words)})
+            yield _Part(piece.choice, {}, "stop")
         else:
-            chunk = _choice_chunk(piece.channel.choice, self._delta(piece))
-            logprobs = self._logprobs.pop(piece.channel.choice, None)
-            yield self._chunk_of([{**chunk, "logprobs": logprobs}])
-
-    def _delta(self, piece: Delta) -> Body:
-        channel, text = piece.channel, piece.text
-        if channel.kind == "tool":
-            tool = self._tools[channel.choice, channel.index]
-            # The name comes first and introduces the call, as the API streams it.
-            # Clients add arguments to what the first chunk holds: it must hold some.
-            custom = tool["type"] == "custom"
-            head = tool if channel.part == "name" else {}
-            blank = {"input" if custom else "arguments": ""} if head else {}
-            said = {**blank, channel.part: text}
-            return {"tool_calls": [{"index": channel.index, **head, tool["type"]: said}]}
-        if channel.kind == "function":
-            blank = {"arguments": ""} if channel.part == "name" else {}
-            return {"function_call": {**blank, channel.part: text}}
-        return {self._field(channel): text}
-
-    def _field(self, channel: Channel) -> str:
-        return self._reasoning_field if channel.kind == "reasoning" else channel.kind
-
-    def _message(self, choice: int, texts: dict[Channel, str]) -> Body:
-        message: Body = {"role": "assistant", "content": None, "refusal": None}
-        calls: dict[int, Body] = {}
-        for channel, text in texts.items():
-            if channel.choice != choice:
-                continue
-            if channel.kind == "tool":
-                tool = self._tools[choice, channel.index]
-                blank = {"name": "", "input" if tool["type"] == "custom" else "arguments": ""}
-                call = calls.setdefault(channel.index, {**tool, tool["type"]: blank})
-                call[tool["type"]][channel.part] = text
-            elif channel.kind == "function":
-                message.setdefault("function_call", {"name": "", "arguments": ""})
-                message["function_call"][channel.part] = text
-            else:
-                message[self._field(channel)] = text
-        if calls:
-            message["tool_calls"] = [calls[index] for index in sorted(calls)]
-        elif message["content"] is None and "function_call" not in message:
-            message["content"] = ""
-        return message
+            yield _Part(piece.choice, {"content": behind(told.said("content"), piece.words)})
+            yield _Part(piece.choice, {}, "content_filter")
 
     def _chunk_of(self, choices: list[Body], *, usage: Body | None = None) -> Body:
-        chunk = {
-            **self._head,
-            "object": "chat.completion.chunk",
-            "model": self._model,
-            "choices": choices,
-        }
+        chunk = {**self._headed("chat.completion.chunk"), "choices": choices}
         return chunk if usage is None else {**chunk, "usage": usage}
 
 
-def _choice_chunk(index: int, delta: Body, *, reason: str | None = None) -> Body:
-    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}
+def behind(text: str, words: str) -> str:
+    """Words to stand behind a text: with a space where it ends in a letter or a stop."""
+    return f" {words}" if text[-1:].strip() else words
 
 
-def _reason(reason: object) -> str:
-    return reason if isinstance(reason, str) and reason in REASONS else "stop"
+def _choice_chunk(part: _Part) -> Body:
+    return {
+        "index": part.choice,
+        "delta": part.delta,
+        "logprobs": part.logprobs,
+        "finish_reason": part.reason,
+    }
+
+
+def _blank(index: int) -> Body:
+    message = {"role": "assistant", "content": None, "refusal": None}
+    return {"index": index, "message": message, "logprobs": None, "finish_reason": None}
+
+
+def _add(message: Body, delta: Body) -> None:
+    """Add a chunk's fields to a message, as a client that reads the stream does."""
+    for key, value in delta.items():
+        if key != "tool_calls":
+            message[key] = message[key] + value if message.get(key) else value
+            continue
+        for call in value:
+            fields = {name: part for name, part in call.items() if name != "index"}
+            if "id" in call:
+                message.setdefault("tool_calls", []).append(fields)
+            else:
+                for kind, given in fields.items():
+                    message["tool_calls"][-1][kind] |= given

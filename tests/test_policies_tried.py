@@ -1,0 +1,67 @@
+"""`lethe policy test`: the cases of a policy, tried by its own concepts alone."""
+
+from pathlib import Path
+
+import pytest
+
+import lethe
+from classifiers import HashEncoder
+from policies import cases, compile_policies, load_folder
+
+POLICY = """\
+id: p
+concepts:
+  - name: Ottoline Vask
+    scope: fact
+    exemplars: [Ottoline Vask was born in Sarnholm.]
+    protected: [{file: book.txt}]
+must_block:
+  - Ottoline Vask was born in Sarnholm.
+  - {text: In Sarnholm., before: "Where was Ottoline Vask born?"}
+  - Piet Marr
+must_pass:
+  - The ferry left at nine.
+  - Ottoline Vask was born in Sarnholm.
+  - %s
+"""
+OTHER = "id: other\nconcepts: [{name: Piet Marr}]\nmust_pass: [Ottoline Vask]\n"
+BOOK = (
+    "It was a long crossing, and the mate said that no one had seen the lamp of Sarnholm that "
+    "night."
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "book.txt").write_text(BOOK)
+    (tmp_path / "p.yaml").write_text(POLICY % BOOK.replace(",", ""))
+    (tmp_path / "other.yaml").write_text(OTHER)
+    return tmp_path
+
+
+def test_cases_are_tried_by_their_own_policy(folder: Path) -> None:
+    tried = cases.tried(compile_policies(load_folder(folder), HashEncoder()))
+    failed = [(one.policy.policy.id, one.key, one.number) for one in tried if one.failed]
+    # Another policy's name blocks nothing here.
+    assert ("p", "must_block", 2) in failed
+    assert ("p", "must_pass", 1) in failed
+    assert ("p", "must_pass", 2) in failed
+    assert ("p", "must_block", 0) not in failed
+    assert not any(policy == "other" for policy, *_ in failed)
+    told = list(cases.lines(tried))
+    assert told[-1] == f"cases: 7, failed: {len(failed)}"
+    assert any("score 1.000" in line for line in told)
+    assert any("quotes a protected text" in line for line in told)
+
+
+@pytest.mark.encoder
+def test_the_command_says_what_failed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lethe.main(["policy", "test", str(folder)]) == 1
+    out = capsys.readouterr().out
+    assert "must_block[2] passed: Piet Marr" in out
+    assert "must_pass[1] was blocked: Ottoline Vask was born in Sarnholm." in out
+    (folder / "p.yaml").unlink()
+    assert lethe.main(["policy", "test", str(folder)]) == 0
+    (folder / "other.yaml").write_text("id: other\nconcepts: [{name: Piet Marr}]\n")
+    assert lethe.main(["policy", "test", str(folder)]) == 1
+    assert "no policy holds a case" in capsys.readouterr().out
