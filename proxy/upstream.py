@@ -185,11 +185,11 @@ def _refused(response: httpx.Response) -> UpstreamError:
     status = response.status_code
     if status in (401, 403):
         return UpstreamError("the upstream did not accept this proxy's key", status=502)
-    if status == 429:
+    if status in (429, 503, 529):
         retry_after = response.headers.get("retry-after", "")
         return UpstreamError(
             "the upstream is busy; try again later",
-            status=429,
+            status=status,
             retry_after=retry_after if retry_after.isascii() and retry_after.isdigit() else None,
         )
     if 400 <= status < 500:

@@ -84,7 +84,8 @@ async def test_a_broken_stream_ends_cleanly_with_nothing_unscreened(
 
 
 @pytest.mark.parametrize(
-    ("upstream", "client"), [(400, 400), (401, 502), (403, 502), (404, 404), (429, 429), (500, 502)]
+    ("upstream", "client"),
+    [(400, 400), (401, 502), (403, 502), (404, 404), (429, 429), (500, 502), (529, 529)],
 )
 @STREAMED
 async def test_an_upstreams_error_is_told_without_its_words(
