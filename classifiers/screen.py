@@ -13,6 +13,7 @@ from classifiers.index import Index, Nearest
 from classifiers.lexical import Found, Lexicon
 from classifiers.quotation import AHEAD, LEAST, WITHIN, Quotations, Quoted
 from classifiers.segments import segment
+from classifiers.spacing import Spacing
 from classifiers.threshold import automatic
 from classifiers.verdict import Concept, Passage, Span, Verdict
 from classifiers.views import UnreadableError, View, fold, reading, views
@@ -55,6 +56,9 @@ class Screen:
                 raise ValueError(f"{concept.key}: nothing to recognise; add a name or an exemplar")
         self._quotations = Quotations((c.key, text) for c in concepts for text in c.protected)
         self._cache = Cache(encoder)
+        self._spacing = Spacing(
+            [*BACKGROUND, *(t for c in concepts for t in (*c.aliases, *c.exemplars))]
+        )
         self._lexicon = Lexicon((name, c.key) for c in concepts for name in c.aliases)
         self._aliases = {c.key: [(name, f" {fold(name)} ") for name in c.aliases] for c in concepts}
         self._exemplars = [(c.key, text) for c in concepts for text in c.exemplars]
@@ -80,7 +84,7 @@ class Screen:
         declines. All windows of all passages are encoded in one batch.
         """
         verdicts = [self._all_named(passage) for passage in passages]
-        readings = [r for at, passage in enumerate(passages) for r in _readings(at, passage)]
+        readings = [r for at, passage in enumerate(passages) for r in self._readings(at, passage)]
         vectors = self._cache.vectors([item.text for item in readings])
         forbidden = self._forbidden.nearest(vectors, floor=self._floor)
         close = [at for at, found in enumerate(forbidden) if found]
@@ -115,6 +119,31 @@ class Screen:
         )
         quoted = [self._quoted(found) for found in self._quotations.find(seen)]
         return self._named(seen) + begun + quoted
+
+    def _readings(self, at: int, passage: Passage) -> Iterator[_Reading]:
+        """Each window as it reads, alone and behind what was said before it."""
+        before = _shortened(reading(passage.before))
+        for window in passage.windows:
+            for view, text in self._texts(passage.text[window.start : window.end]):
+                yield _Reading(at, window, view, text, exchange=False)
+                if before:
+                    yield _Reading(at, window, view, f"{before} {text}", exchange=True)
+
+    def _texts(self, window: str) -> list[tuple[str, str]]:
+        """What a window says in each view; where more sentences come out than went in, each."""
+        texts: list[tuple[str, str]] = []
+        for view in views(window):
+            said = view.reading
+            if said:
+                texts.append((view.name, said))
+                if parted := self._spacing.parted(said):
+                    texts.append((f"{view.name}+parted", parted))
+                sentences = [] if view.name == "plain" else segment(said)
+                if len(sentences) > 1:
+                    texts += [(view.name, said[s.start : s.end].strip()) for s in sentences]
+        if len(texts) > MOST_READINGS:
+            raise UnreadableError("a sentence says more in its disguises than can be compared")
+        return texts
 
     def _alias(self, found: Found) -> Verdict:
         return Verdict(
@@ -195,31 +224,6 @@ class Screen:
 
     def _vectors(self, texts: Sequence[str]) -> Vectors:
         return self._cache.vectors([reading(text) for text in texts])
-
-
-def _readings(at: int, passage: Passage) -> Iterator[_Reading]:
-    """Each window as it reads, alone and behind what was said before it."""
-    before = _shortened(reading(passage.before))
-    for window in passage.windows:
-        for view, text in _texts(passage.text[window.start : window.end]):
-            yield _Reading(at, window, view, text, exchange=False)
-            if before:
-                yield _Reading(at, window, view, f"{before} {text}", exchange=True)
-
-
-def _texts(window: str) -> list[tuple[str, str]]:
-    """What a window says in each view; where more sentences come out than went in, each."""
-    texts: list[tuple[str, str]] = []
-    for view in views(window):
-        said = view.reading
-        if said:
-            texts.append((view.name, said))
-            sentences = [] if view.name == "plain" else segment(said)
-            if len(sentences) > 1:
-                texts += [(view.name, said[s.start : s.end].strip()) for s in sentences]
-    if len(texts) > MOST_READINGS:
-        raise UnreadableError("a sentence says more in its disguises than can be compared")
-    return texts
 
 
 def _shortened(before: str) -> str:

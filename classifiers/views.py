@@ -84,7 +84,12 @@ def reading(text: str) -> str:
     """The text for an encoder: what can be seen of it, look-alikes undone where scripts mix."""
     if text.isascii():
         return " ".join(text.split())
-    seen = (c for c in text if c not in FILLERS and unicodedata.category(c) not in ("Cf", "Cs"))
+    seen = (
+        # Pictures between words part them.
+        " " if unicodedata.category(c) == "So" else c
+        for c in text
+        if c not in FILLERS and unicodedata.category(c) not in ("Cf", "Cs")
+    )
     return " ".join(map(_unmixed, unicodedata.normalize("NFKC", "".join(seen)).split()))
 
 
