@@ -11,8 +11,9 @@ _RUN = re.compile(rf"[^\W\d_]{{{LEAST_RUN},{LONGEST_RUN}}}")
 _STRAY = 3.0  # what a letter of no known word costs, where a known word costs one
 _COMMON = """
 a an and are as at be been born but by can did died do for from had has have he her him his i in
-into is it its lived many most no not of on one or she so than that the their them there they this to two
-up was were what when where which who will with won worked written wrote year years you
+into is it its lived many most no not of on one or she so than that the their them there they
+this to two up was were what when where which who will with won worked written wrote year years
+you
 """
 
 

@@ -15,7 +15,7 @@ SPACING = Spacing(["Ottoline Vask painted a lighthouse in the harbour of Sarnhol
     [
         ("OttolineVaskwasborninSarnholm.", "Ottoline Vask was born in Sarnholm."),
         ("so: VASKPAINTEDALIGHTHOUSE!", "so: VASK PAINTED A LIGHTHOUSE!"),
-        ("OttolinekamnachSarnholm", "Ottoline kamnach Sarnholm"),
+        ("OttolinezzrkSarnholm", "Ottoline zzrk Sarnholm"),
         ("Donaudampfschifffahrtsgesellschaft", None),
         ("Ottoline Vask was born in Sarnholm.", None),
         ("", None),
