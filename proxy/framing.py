@@ -18,6 +18,7 @@ from proxy.exchange import (
     Request,
     choice_of,
 )
+from proxy.inject import REFUSALS
 from proxy.sse import DONE, encode
 from proxy.upstream import UpstreamError
 
@@ -54,6 +55,7 @@ class Framing:
 
     def __init__(self, wire: Format) -> None:
         self.request: Request | None = None
+        self.refusal = REFUSALS[0]  # the words of somebody who does not know
         self._wire = wire
         self._answer: Answer | None = None
         self._raw: Body | None = None
@@ -89,8 +91,8 @@ class Framing:
         elif self._answer is not None:
             yield Head(200, self._answer.response(self._pieces))
 
-    def refuse(self, words: str) -> Iterator[Out]:
-        """Close every choice that is still open in the words of somebody who does not know.
+    def refuse(self) -> Iterator[Out]:
+        """Close every choice that is still open in the words of `refusal`.
 
         Where none is open or none can be named, an error says that the answer is incomplete.
         """
@@ -103,7 +105,7 @@ class Framing:
             yield from self.broken(UpstreamError("the answer could not be completed", status=500))
             return
         answer = self._answer or self._wire.answer(request)
-        yield from self.write(Words(answer, [Refused(choice, words) for choice in waiting]))
+        yield from self.write(Words(answer, [Refused(choice, self.refusal) for choice in waiting]))
         yield from self.end()
 
     def rejected(self, error: FormatError) -> Iterator[Out]:

@@ -18,11 +18,10 @@ from proxy.audit import Audit
 from proxy.choices import Choices, Seen
 from proxy.exchange import Answer, Body, Finished, Format, FormatError, Piece, Refused, Request
 from proxy.framing import Framing, Out, Raw, Words
-from proxy.inject import REFUSALS
 from proxy.relay import relay
 from proxy.screening import Screening, Verdicts
 from proxy.talk import Talk
-from proxy.trace import Caller, Trace, frames
+from proxy.trace import NAME, Caller, Trace, frames
 from proxy.upstream import Upstream, UpstreamError
 from proxy.upstreams import Upstreams
 
@@ -74,7 +73,7 @@ class Pipeline:
                     "request=%s failed: %s", caller.request_id, frames(error)
                 )
                 trace.outcome, trace.action, trace.error = "failed", "refuse", type(error).__name__
-                ending = framing.refuse(REFUSALS[0])
+                ending = framing.refuse()
             self._write_at_last(trace)
             for out in ending:
                 yield out
@@ -110,6 +109,7 @@ class Pipeline:
         trace.upstream = upstream.name
         applied = self._apply(request, trace)
         trace.enforced = bool(applied.enforcing)
+        framing.refusal = applied.refusal()
         if trace.enforced:
             request = replace(request, allowed=frozenset(applied.allowed))
         talk = Talk(wire, request, applied, trace)
@@ -273,9 +273,11 @@ def _close_side_channels(talk: Talk) -> None:
     request, allowed = talk.request, talk.applied.allowed
     for channel in request.side_channels:
         if channel.name not in allowed:
+            # A field may be named by the client: what is no name goes into no log.
+            param = channel.param if NAME.fullmatch(channel.param) else channel.name
             raise FormatError(
-                f"{channel.param}: not available here",
-                param=channel.param,
+                f"{param}: not available here",
+                param=param,
                 code="unsupported_parameter",
             )
     talk.trace.side_channels = sorted({channel.name for channel in request.side_channels})

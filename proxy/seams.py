@@ -6,12 +6,14 @@ said, and puts them next to each other as whoever reads the whole answer would.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 from classifiers import Passage, Span
 from proxy.exchange import Channel
 from proxy.release import DISGUISE, LEAST_AHEAD, visible
 
 KEPT = 4000  # characters of each end of a channel
+MOST_PROSE = 6  # channels of prose that are read in every order
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class Seams:
         """
         texts: list[str] = []
         unnamed: list[str] = []
+        prose: list[_Ends] = []
         for channel, ends in self._ends.items():
             if channel.choice == choice:
                 understood = read(channel)
@@ -86,9 +89,13 @@ class Seams:
                 )
                 texts += said
                 unnamed += [] if channel.part == "name" else said  # of a call: it may stand between
+                prose += [ends] if understood is None else []
         yield from joined(texts)
         if len(unnamed) < len(texts):
             yield from joined(unnamed)
+        # Which of them is read first is the reader's choice.
+        for first, second in permutations(prose[:MOST_PROSE], 2):
+            yield from joined([self._tail(first.tail), self._head(second.head)])
 
     def begun(self, question: str, text: str) -> Iterator[Joined]:
         """The end of a question beside the beginning of its answer."""

@@ -21,7 +21,7 @@ from proxy.framing import Raw, Words
 log = logging.getLogger("lethe")
 
 MOST_VERDICTS = 100
-NAME = re.compile(r"[A-Za-z0-9_.:/@+-]{1,128}")
+NAME = re.compile(r"[A-Za-z0-9_.:/@+\[\]-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)

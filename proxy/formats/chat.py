@@ -33,6 +33,7 @@ KEYS = frozenset(
     role content name type text refusal tool_calls tool_call_id id function arguments custom input
     function_call image_url url detail input_audio data format file file_data file_id filename audio
     reasoning_content reasoning thinking annotations reasoning_details thinking_blocks
+    signature
     """.split()  # noqa: SIM905 - reads better
 )
 JSON_KINDS = {"json_object", "json_schema"}

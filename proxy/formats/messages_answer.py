@@ -20,7 +20,7 @@ from proxy.exchange import (
     Request,
 )
 from proxy.formats.messages_blocks import Call, Run, RunType, Writer, folded
-from proxy.formats.reading import an_object, counts, named, objects, zeros
+from proxy.formats.reading import an_object, counts, named, objects
 
 MOST_BLOCKS = 4096
 REASONS = {"end_turn", "stop_sequence", "tool_use", "pause_turn", "refusal"}
@@ -180,8 +180,7 @@ class MessagesAnswer:
         return {"type": "message_start", "message": message}
 
     def _counted(self, *, refused: bool) -> Body:
-        usage = {**NO_USAGE, **self._usage}
-        return zeros(usage) if refused else usage
+        return NO_USAGE if refused else {**NO_USAGE, **self._usage}
 
     def _count(self, body: Body) -> None:
         usage = an_object(body, "usage")

@@ -28,6 +28,7 @@ from proxy.formats.responses_shapes import (
 )
 
 PHASES = {"commentary", "final_answer"}
+UNFINISHED = {"failed", "cancelled", "in_progress", "queued"}
 REASONS = {
     "max_output_tokens": "length",
     "content_filter": "content_filter",
@@ -340,10 +341,10 @@ def _word(body: Body, key: str) -> str:
 
 def _reason(response: Body) -> str:
     status = response.get("status") or "completed"
-    if status == "completed":
-        return "stop"
-    if status != "incomplete":
+    if not isinstance(status, str) or status in UNFINISHED:
         raise FormatError("status: the response is not complete")
+    if status != "incomplete":
+        return "stop"
     return REASONS.get(_word(an_object(response, "incomplete_details"), "reason"), "incomplete")
 
 
