@@ -1,0 +1,1 @@
+"""The leak matrix taken apart: its cells, and what is counted. Knows no gateway."""
