@@ -6,10 +6,9 @@ of the client's.
 
 import asyncio
 import hmac
-import importlib
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -21,25 +20,18 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.body import BodyError, dumps, parse
 from proxy.exchange import Body, Format
-from proxy.formats import chat
+from proxy.formats import chat, completions, embeddings, messages, messages_count, responses
 from proxy.framing import Out
+from proxy.openapi import description
+from proxy.passthrough import Asked, Opening, Passthrough, Relayed
 from proxy.pipeline import Pipeline
 from proxy.trace import Caller
 from proxy.upstream import UpstreamError
 
 log = logging.getLogger("lethe")
 
-FORMATS: dict[str, Format] = {chat.route: chat}
-for _name in (
-    "completions",
-    "responses",
-    "messages",
-    "messages_count",
-    "embeddings",
-):  # until all are there
-    with suppress(ImportError):
-        _wire = importlib.import_module(f"proxy.formats.{_name}")
-        FORMATS[_wire.route] = _wire
+WIRES: tuple[Format, ...] = (chat, completions, responses, embeddings, messages, messages_count)
+FORMATS: Mapping[str, Format] = {wire.route: wire for wire in WIRES}
 MODELS = "/v1/models"
 EVENTS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-store"))
 JSON = (("content-type", "application/json"),)
@@ -55,6 +47,7 @@ class Entry:
     body_depth   nesting of its JSON
     receive_s    seconds in which a body must have arrived
     hosts        accepted Host headers, without port; empty accepts any
+    openings     paths that are passed on unscreened
     tenants      name of a tenant → SHA-256 digests (hex) of its keys; empty asks for no key
     """
 
@@ -63,15 +56,19 @@ class Entry:
     receive_s: float = 30.0
     hosts: frozenset[str] = frozenset()
     tenants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    openings: tuple[Opening, ...] = ()
 
 
 class Rejected(Exception):  # noqa: N818 - an answer, not an error of ours
-    """A request that does not get past the door: status and words for the client."""
+    """A request that does not get past the door: status, words and headers for the client."""
 
-    def __init__(self, status: int, message: str, *, code: str | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, *, code: str | None = None, headers: Headers = ()
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.headers = headers
 
 
 class Door:
@@ -80,6 +77,13 @@ class Door:
     def __init__(self, pipeline: Pipeline, entry: Entry) -> None:
         self._pipeline = pipeline
         self._entry = entry
+        self._passthrough = Passthrough(
+            entry.openings,
+            upstream=pipeline.upstreams.first,
+            audit=pipeline.audit,
+            closed={*FORMATS, MODELS},
+        )
+        self._description = description(FORMATS)
 
     async def healthy(self, _: HttpRequest) -> JSONResponse:
         """The process runs."""
@@ -88,11 +92,15 @@ class Door:
     async def ready(self, _: HttpRequest) -> JSONResponse:
         """The screen can answer and the audit can be written; with the policies' digest."""
         if not self._pipeline.screening.alive:
-            return JSONResponse({"status": "the screen has stopped"}, status_code=503)
+            return _not_ready("the screen has stopped")
         if self._pipeline.audit.failing:
-            return JSONResponse({"status": "the audit cannot be written"}, status_code=503)
+            return _not_ready("the audit cannot be written")
         digest = self._pipeline.policies.digest
         return JSONResponse({"status": "ready", "policies": digest})
+
+    async def described(self, _: HttpRequest) -> JSONResponse:
+        """What is served, as OpenAPI."""
+        return JSONResponse(self._description)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -112,6 +120,9 @@ class Door:
                 body = await self._body(scope, receive)
                 caller = Caller(request_id, tenant, wire.route)
                 await self._converse(wire, body, caller, receive, speaking)
+            elif methods := self._passthrough.methods(scope["path"]):
+                relayed = await self._passed_on(scope, receive, request_id, tenant, methods)
+                await speaking.whole(relayed.status, relayed.body, relayed.headers)
             else:
                 await speaking.json(200, await self._other(scope))
         except Rejected as rejected:
@@ -120,7 +131,7 @@ class Door:
                 request_id, scope["method"], rejected.status, rejected,
             )  # fmt: skip
             shape = (wire or chat).error(str(rejected), status=rejected.status, code=rejected.code)
-            await speaking.json(rejected.status, shape)
+            await speaking.json(rejected.status, shape, rejected.headers)
 
     def _admitted(self, scope: Scope) -> str:
         """The tenant that asks. Raises Rejected."""
@@ -140,7 +151,12 @@ class Door:
             if hmac.compare_digest(digest, known)
         ]
         if not found:
-            raise Rejected(401, "no valid API key was given", code="invalid_api_key")
+            raise Rejected(
+                401,
+                "no valid API key was given",
+                code="invalid_api_key",
+                headers=(("www-authenticate", "Bearer"),),
+            )
         return found[0]
 
     async def _body(self, scope: Scope, receive: Receive) -> Body:
@@ -163,6 +179,32 @@ class Door:
             return parse(raw, max_bytes=self._entry.body_bytes, max_depth=self._entry.body_depth)
         except BodyError as error:
             raise Rejected(400, f"the body is not acceptable JSON: {error}") from None
+
+    async def _passed_on(
+        self,
+        scope: Scope,
+        receive: Receive,
+        request_id: str,
+        tenant: str,
+        methods: frozenset[str],
+    ) -> Relayed:
+        """The answer to a request for a path that the operator opened. Raises Rejected."""
+        headers = _headers(scope)
+        if scope["method"] not in methods:
+            raise _not_allowed(methods)
+        if headers.get("content-encoding", "identity") != "identity":
+            raise Rejected(415, "send the body uncompressed")
+        try:
+            async with asyncio.timeout(self._entry.receive_s):
+                raw = await self._received(receive)
+        except TimeoutError:
+            raise Rejected(408, "the body did not arrive in time") from None
+        asked = Asked(scope["method"], scope["path"], scope["query_string"], headers, raw)
+        try:
+            return await self._passthrough.relay(asked, request_id=request_id, tenant=tenant)
+        except UpstreamError as error:
+            retry = (("retry-after", error.retry_after),) if error.retry_after else ()
+            raise Rejected(error.status, str(error), headers=retry) from None
 
     async def _received(self, receive: Receive) -> bytes:
         parts: list[bytes] = []
@@ -197,11 +239,11 @@ class Door:
         """Everything that is no conversation. What is not named here does not exist."""
         path, method = scope["path"], scope["method"]
         if path in FORMATS:
-            raise Rejected(405, f"{path} takes POST only")
+            raise _not_allowed({"POST"})
         if path != MODELS and not path.startswith(f"{MODELS}/"):
             raise Rejected(404, "there is nothing at this path", code="unknown_url")
         if method not in ("GET", "HEAD"):
-            raise Rejected(405, f"{MODELS} takes GET only")
+            raise _not_allowed({"GET", "HEAD"})
         try:
             models = await self._pipeline.models()
         except UpstreamError as error:
@@ -223,9 +265,11 @@ class Speaking:
 
     async def json(self, status: int, body: Body, headers: Headers = ()) -> None:
         """Send a whole JSON answer."""
-        raw = dumps(body)
-        length = ("content-length", str(len(raw)))
-        await self._start(status, (*JSON, length, *headers))
+        await self.whole(status, dumps(body), (*JSON, *headers))
+
+    async def whole(self, status: int, raw: bytes, headers: Headers) -> None:
+        """Send a whole answer."""
+        await self._start(status, (*headers, ("content-length", str(len(raw)))))
         await self._send({"type": "http.response.body", "body": raw})
 
     async def all(self, story: AsyncGenerator[Out, None]) -> None:
@@ -261,7 +305,9 @@ def create_app(pipeline: Pipeline, *, entry: Entry | None = None) -> FastAPI:
     app = FastAPI(title="Lethe", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_route("/healthz", door.healthy, methods=["GET"])
     app.add_route("/readyz", door.ready, methods=["GET"])
-    app.mount("/", door)
+    app.add_route("/openapi.json", door.described, methods=["GET"])
+    # A mount takes no path with a line break in it, and FastAPI would answer that one itself.
+    app.router.redirect_slashes, app.router.default = False, door
     return app
 
 
@@ -272,6 +318,15 @@ def _headers(scope: Scope) -> dict[str, str]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]},{value}" if name in headers else value
     return headers
+
+
+def _not_ready(why: str) -> JSONResponse:
+    return JSONResponse({"status": why}, status_code=503, headers={"retry-after": "1"})
+
+
+def _not_allowed(methods: Iterable[str]) -> Rejected:
+    allow = ", ".join(sorted(methods))
+    return Rejected(405, f"this path takes {allow} only", headers=(("allow", allow),))
 
 
 async def _left(receive: Receive) -> None:

@@ -28,6 +28,7 @@ from proxy.config import (
     compiled,
     read_config,
 )
+from proxy.protocol import HardenedProtocol
 
 KEY_VARIABLE = "LETHE_UPSTREAM_API_KEY"
 
@@ -90,7 +91,7 @@ async def _listen(config: Config, policies: PolicySet) -> None:
                 app,
                 host=config.listen.host,
                 port=config.listen.port,
-                http="httptools",
+                http=HardenedProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

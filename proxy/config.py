@@ -21,6 +21,7 @@ from classifiers import load as load_encoder
 from policies import PolicySet, compile_policies, load_folder, read
 from proxy.app import Entry
 from proxy.audit import Audit
+from proxy.passthrough import OPENABLE, Opening
 from proxy.pipeline import Pipeline
 from proxy.screening import Screening
 from proxy.upstream import Limits, Upstream
@@ -119,6 +120,17 @@ class Tenant(_Part):
     key_sha256: list[Digest] = Field(min_length=1, description="SHA-256 digests of its keys")
 
 
+class OpenPath(_Part):
+    """A path that is passed on as it is, unscreened."""
+
+    path: str = Field(
+        pattern=OPENABLE, description="below /v1, as `/v1/files`; `/v1/files/*` is all below it"
+    )
+    methods: list[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]] = Field(
+        min_length=1, description="methods that are open"
+    )
+
+
 class Config(_Part):
     """Everything that `lethe serve` needs."""
 
@@ -136,6 +148,10 @@ class Config(_Part):
     tenants: list[Tenant] = Field(
         default_factory=list, description="who may ask; empty asks for no key"
     )
+    passthrough: list[OpenPath] = Field(
+        default_factory=list,
+        description="paths passed on to the first upstream unscreened, and on record as that",
+    )
 
     def entry(self) -> Entry:
         """What the front door lets in."""
@@ -144,6 +160,7 @@ class Config(_Part):
             body_depth=self.listen.body_depth,
             receive_s=self.listen.receive_s,
             hosts=frozenset(host.lower() for host in self.listen.hosts),
+            openings=tuple(Opening(o.path, frozenset(o.methods)) for o in self.passthrough),
             tenants={tenant.name: tuple(tenant.key_sha256) for tenant in self.tenants},
         )
 

@@ -89,7 +89,8 @@ class Upstream:
                         return
                     event = self._event(data)
                     yield event
-                    if event.get("type") in last:
+                    kind = event.get("type")
+                    if isinstance(kind, str) and kind in last:
                         return
         raise UpstreamError("the upstream's stream broke off", status=502)
 

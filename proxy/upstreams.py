@@ -17,6 +17,7 @@ class Upstreams:
         self._named: Mapping[str, Upstream] = {upstream.name: upstream for upstream in upstreams}
         if not upstreams or len(self._named) < len(upstreams):
             raise ValueError("upstreams: at least one is needed, each with a name of its own")
+        self.first = upstreams[0]
         self._any = next((upstream for upstream in upstreams if not upstream.models), None)
 
     def of(self, model: str) -> Upstream:

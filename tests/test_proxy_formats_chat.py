@@ -1,4 +1,4 @@
-"""Chat completions into an exchange and back, without any server."""
+"""Requests of chat completions into an exchange, without any server."""
 
 from contextlib import suppress
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.exchange import Body, Channel, Delta, Finished, FormatError, replace_texts
+from proxy.exchange import Body, FormatError, replace_texts
 from proxy.formats import chat
 
 
@@ -108,6 +108,39 @@ def test_a_type_that_is_prose_is_a_text() -> None:
         ({"previous_response_id": "r"}, "stored", "previous_response_id"),
         ({"messages": [{"role": "user", "prefix": True}]}, "prefill", "messages[0].prefix"),
         ({"audio": {"voice": "x"}}, "audio", "audio"),
+        ({"web_search_options": {}}, "server_tools", "web_search_options"),
+        ({"plugins": [{"id": "web"}]}, "server_tools", "plugins"),
+        ({"models": ["n"]}, "server_tools", "models"),
+        ({"tools": [{"type": "web_search"}]}, "server_tools", "tools[0]"),
+        ({"tools": [{"google_search": {}}]}, "server_tools", "tools[0]"),
+        ({"tools": ["web_search"]}, "server_tools", "tools[0]"),
+        ({"tools": {"web_search": {}}}, "server_tools", "tools"),
+        ({"tools": [{"type": "builtin_function", "function": {}}]}, "server_tools", "tools[0]"),
+        (
+            {"tools": [{"type": "function", "function": {}, "google_search": {}}]},
+            "server_tools",
+            "tools[0]",
+        ),
+        ({"tool_choice": {"type": "web_search"}}, "server_tools", "tool_choice"),
+        ({"return_token_ids": True}, "logprobs", "return_token_ids"),
+        ({"return_tokens_as_token_ids": True}, "logprobs", "return_tokens_as_token_ids"),
+        ({"prompt_token_ids": [1]}, "tokens", "prompt_token_ids"),
+        ({"kv_transfer_params": {"do_remote_decode": True}}, "stored", "kv_transfer_params"),
+        (
+            {
+                "messages": [
+                    {"role": "assistant", "thinking_blocks": [{"signature": "x"}]},
+                    {"role": "user"},
+                ]
+            },
+            "opaque",
+            "messages[0].thinking_blocks",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "video_url": {}}]}]},
+            "files",
+            "messages[0].content[0]",
+        ),
         ({"store": True}, "stored", "store"),
         ({"messages": [{"role": "assistant", "content": "She"}]}, "prefill", "messages[0]"),
         (
@@ -137,6 +170,35 @@ def test_what_is_switched_off_is_no_side_channel() -> None:
         logprobs=False, top_logprobs=None, logit_bias={}, store=False, echo=False, audio=None
     )
     assert chat.read(harmless).side_channels == ()
+
+
+def test_settings_and_tools_that_the_client_runs_are_no_side_channels() -> None:
+    harmless = body(
+        modalities=["text"],
+        min_tokens=3,
+        top_k=5,
+        ignore_eos=True,
+        parallel_tool_calls=False,
+        stream_options={"include_usage": True},
+        tools=[
+            {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}},
+            {"type": "custom", "custom": {"name": "g", "format": {"type": "text"}}},
+            {"function": {"name": "h"}},
+        ],
+        tool_choice={"type": "function", "function": {"name": "f"}},
+    )
+    assert chat.read(harmless).side_channels == ()
+    for choice in ("required", {"type": "allowed_tools", "allowed_tools": {"mode": "auto"}}):
+        assert chat.read(body(tool_choice=choice)).side_channels == ()
+
+
+def test_sealed_reasoning_is_no_text_and_only_where_it_is_named() -> None:
+    details = [{"type": "reasoning.encrypted", "data": "QUJD"}, {"text": "hm", "signature": "s"}]
+    turns = [{"role": "assistant", "reasoning_details": details}, {"role": "user"}]
+    assert said(body(messages=turns)) == {"messages.0.reasoning_details.1.text": "hm"}
+    odd = [{"role": "assistant", "reasoning_details": {"0": {"data": "words"}}}, {"role": "user"}]
+    assert chat.read(body(messages=odd)).side_channels == ()
+    assert "words" in said(body(messages=odd)).values()
 
 
 def test_json_is_promised_by_response_format() -> None:
@@ -184,132 +246,6 @@ def test_texts_are_replaced_in_a_copy() -> None:
     assert given["messages"][0]["content"][0]["text"] == "a"
 
 
-def whole(message: Body, **fields: Any) -> Body:
-    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], **fields}
-
-
-def test_an_answer_is_taken_apart_and_put_together_again() -> None:
-    answer = chat.answer(chat.read(body()))
-    message: Body = {
-        "content": "Hi",
-        "reasoning": "hm",
-        "refusal": "no",
-        "tool_calls": [
-            {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
-            {"id": "c2", "type": "custom", "custom": {"name": "g", "input": "x"}},
-        ],
-        "function_call": {"name": "h", "arguments": "[]"},
-        "annotations": [{"url_citation": {"title": "unscreened"}}],
-    }
-    pieces = answer.whole(whole(message, id="chatcmpl-1", usage={"total_tokens": 3, "note": "x"}))
-    written = answer.response(pieces)
-    back = written["choices"][0]["message"]
-    assert back.pop("role") == "assistant"
-    # Identifiers are the proxy's own.
-    for call, sent in zip(back["tool_calls"], message["tool_calls"], strict=True):
-        assert call.pop("id").startswith("call_")
-        del sent["id"]
-    del message["annotations"]
-    assert back == message
-    assert written["usage"] == {"total_tokens": 3}
-    assert written["id"] != "chatcmpl-1"
-
-
-def test_prose_where_an_identifier_belongs_is_dropped() -> None:
-    answer = chat.answer(chat.read(body()))
-    call = {"id": "Ann was born in Rome", "function": {"name": "f", "arguments": "{}"}}
-    pieces = answer.whole(
-        whole(
-            {"tool_calls": [call]},
-            id="Ann was born in Rome",
-            system_fingerprint="Ann was born",
-            model="Ann was born",
-            usage={"Ann was born": 1, "detail": {"n": 1.5, "Rome": "x"}},
-        )
-    )
-    assert "Ann" not in str(answer.response(pieces))
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        {"choices": "x"},
-        {"choices": [3]},
-        {"choices": [{"index": 1, "delta": {"content": "x"}}]},
-        {"choices": [{"index": -1}]},
-        {"choices": [{"index": 0, "delta": "x"}]},
-        {"choices": [{"index": 0, "delta": {"content": 3}}]},
-        {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": "x"}]}}]},
-    ],
-)
-def test_a_malformed_event_is_an_error(event: Body) -> None:
-    with pytest.raises(FormatError):
-        chat.answer(chat.read(body())).feed(event)
-
-
-def test_an_answer_without_choices_is_an_error() -> None:
-    with pytest.raises(FormatError):
-        chat.answer(chat.read(body())).whole({"choices": []})
-
-
-def test_text_parts_and_unserialised_arguments_are_texts() -> None:
-    answer = chat.answer(chat.read(body()))
-    pieces = answer.whole(
-        whole(
-            {
-                "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
-                "tool_calls": [{"function": {"name": "f", "arguments": {"é": 1}}}],
-            }
-        )
-    )
-    assert [p.text for p in pieces if isinstance(p, Delta)] == ["ab", "f", '{"é": 1}']
-
-
-def test_chunks_begin_with_a_role_and_introduce_a_call_once() -> None:
-    answer = chat.answer(chat.read(body()))
-    head = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f"}}
-    pieces = answer.feed({"choices": [{"index": 0, "delta": {"tool_calls": [head]}}]})
-    more = {"index": 0, "function": {"arguments": "{}"}}
-    pieces += answer.feed(
-        {"choices": [{"index": 0, "delta": {"tool_calls": [more]}, "finish_reason": "tool_calls"}]}
-    )
-    deltas = [chunk["choices"][0]["delta"] for chunk in answer.events(pieces)]
-    assert deltas[0] == {"role": "assistant", "content": ""}
-    assert deltas[1]["tool_calls"][0]["id"].startswith("call_")
-    assert deltas[2]["tool_calls"] == [{"index": 0, "function": {"arguments": "{}"}}]
-    assert deltas[3] == {}
-
-
-def test_usage_closes_a_stream_where_it_was_asked_for() -> None:
-    usage = {"choices": [], "usage": {"total_tokens": 1}}
-    silent = chat.answer(chat.read(body()))
-    silent.feed(usage)
-    assert silent.end() == []
-    asked = chat.answer(chat.read(body(stream_options={"include_usage": True})))
-    assert asked.end()[0]["usage"]["total_tokens"] == 0
-    asked.feed(usage)
-    assert asked.end()[0]["usage"] == {"total_tokens": 1}
-
-
-def test_logprobs_pass_only_where_the_request_may_have_them() -> None:
-    reply = {"choices": [{"index": 0, "message": {"content": "x"}, "logprobs": {"content": []}}]}
-    asked = chat.answer(chat.read(body(logprobs=True)))
-    assert asked.response(asked.whole(reply))["choices"][0]["logprobs"] == {"content": []}
-    silent = chat.answer(chat.read(body()))
-    assert silent.response(silent.whole(reply))["choices"][0]["logprobs"] is None
-    streamed = {"choices": [{"index": 0, "delta": {"content": "x"}, "logprobs": {"content": []}}]}
-    chunks = asked.events(asked.feed(streamed))
-    assert chunks[1]["choices"][0]["logprobs"] == {"content": []}
-
-
-def test_a_function_call_is_written_as_it_came() -> None:
-    answer = chat.answer(chat.read(body()))
-    piece = Delta(Channel(0, "function", 0, "name"), "h")
-    assert answer.events([piece])[1]["choices"][0]["delta"] == {
-        "function_call": {"name": "h", "arguments": ""}
-    }
-
-
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(400, "invalid_request_error"), (401, "authentication_error"), (502, "api_error")],
@@ -319,11 +255,6 @@ def test_errors_have_the_formats_shape(status: int, kind: str) -> None:
     assert error == {"message": "why", "type": kind, "param": "n", "code": "c"}
 
 
-def test_an_unknown_reason_is_stop() -> None:
-    pieces = chat.answer(chat.read(body())).feed({"choices": [{"finish_reason": "Ann was born"}]})
-    assert pieces == [Finished(0, "stop")]
-
-
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: (
@@ -331,20 +262,6 @@ json_values = st.recursive(
     ),
     max_leaves=10,
 )
-
-
-@given(
-    st.dictionaries(st.sampled_from(["index", "delta", "message", "finish_reason"]), json_values)
-)
-def test_no_shape_of_an_upstream_raises_anything_else(choice: Body) -> None:
-    answer = chat.answer(chat.read(body()))
-    for take in (answer.feed, answer.whole):
-        try:
-            pieces = take({"choices": [choice]})
-        except FormatError:
-            continue
-        answer.response([*pieces, Finished(0, "stop")])
-        answer.events(pieces)
 
 
 @given(st.dictionaries(st.text(max_size=12), json_values))
