@@ -27,6 +27,10 @@ from proxy.upstreams import Upstreams
 
 log = logging.getLogger("lethe")
 
+# Fields by which some gateways let a client say where its request goes: ours go where the
+# operator says, and an upstream that is such a gateway must not obey either.
+DESTINATIONS = frozenset({"api_base", "api_key", "base_url", "custom_llm_provider"})
+
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
@@ -102,6 +106,8 @@ class Pipeline:
     ) -> AsyncGenerator[Words | Raw, None]:
         request = wire.read(body)
         framing.request = request
+        for field in sorted(DESTINATIONS & body.keys()):
+            raise FormatError(f"{field}: not available here", param=field)
         trace.model, trace.stream = request.model, request.stream
         if self.keep_text:
             trace.text["prompt"] = [said.text for said in request.said]

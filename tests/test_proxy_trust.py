@@ -227,3 +227,6 @@ def test_no_client_can_choose_where_a_request_goes(
         client.post(route, json={**REQUESTS[route][0], **fields}, params=fields)
     told = speaker.requests[before:]
     assert [str(request.url) for request in told] in ([], [f"http://upstream{route}"])
+    # An upstream that is such a gateway itself is not asked to obey either.
+    bodies = [json.loads(request.content) for request in told]
+    assert not any({"api_base", "custom_llm_provider"} & body.keys() for body in bodies)

@@ -25,6 +25,7 @@ from proxy.formats.chat_heard import COUNTS, read_reason
 from proxy.formats.reading import a_text, counts, objects, zeros
 
 REASONS = {"stop", "length", "content_filter"}
+MOST_BEHIND = 4000  # characters of a suffix that a name begun in the completion may end in
 
 
 class CompletionAnswer:
@@ -34,6 +35,7 @@ class CompletionAnswer:
         self._model = request.model
         self._json_promised = request.json_promised
         self._choices = request.choices
+        self._suffix = str(request.body.get("suffix") or "")[:MOST_BEHIND]
         self._usage_wanted = request.usage_wanted
         self._logprobs_allowed = any(c.name == "logprobs" for c in request.side_channels)
         self._head: Body = {"id": f"cmpl-{uuid.uuid4().hex}", "created": int(time.time())}
@@ -97,14 +99,20 @@ class CompletionAnswer:
         if type(index) is not int or not 0 <= index < self._choices:
             raise FormatError("choices: an index that was not asked for")
         if choice.get("text"):
-            text = a_text(choice["text"], "text")
-            self._received.setdefault(index, []).append(text)
-            yield Delta(Channel(index), text)
+            yield from self._said(index, a_text(choice["text"], "text"))
         if self._logprobs_allowed and isinstance(choice.get("logprobs"), dict):
             _keep(self._logprobs.setdefault(index, {}), choice["logprobs"])
         if choice.get("finish_reason") is not None:
             reason = read_reason(choice["finish_reason"])
             yield Finished(index, reason if reason in REASONS else "stop")
+
+    def _said(self, index: int, text: str) -> Iterator[Piece]:
+        begins = index not in self._received
+        self._received.setdefault(index, []).append(text)
+        yield Delta(Channel(index), text)
+        if begins and self._suffix:
+            # Whoever reads the completion reads this behind it: both are judged side by side.
+            yield Delta(Channel(index, "content", 1, "suffix"), self._suffix)
 
     def _written(self, piece: Piece, told: dict[int, str]) -> Iterator[Body]:
         """A piece as choices of events; `told` grows by their texts."""
@@ -112,7 +120,7 @@ class CompletionAnswer:
         before = told.setdefault(index, "")
         text, reason, logprobs = "", None, None
         if isinstance(piece, Delta):
-            text = piece.text
+            text = "" if piece.channel.part else piece.text
         elif isinstance(piece, Finished):
             reason = piece.reason
             # Tokens of what was cut out would be left beside it.
