@@ -75,6 +75,8 @@ def test_prose_where_an_identifier_belongs_is_dropped() -> None:
         {"choices": [{"index": -1}]},
         {"choices": [{"index": 0, "delta": "x"}]},
         {"choices": [{"index": 0, "delta": {"content": 3}}]},
+        {"choices": [{"index": 0, "delta": {"content": ["x"]}}]},
+        {"choices": [{"index": 0, "delta": {"content": [{"type": "refusal"}]}}]},
         {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": "x"}]}}]},
     ],
 )

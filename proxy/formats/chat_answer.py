@@ -21,7 +21,6 @@ from proxy.exchange import (
     choice_of,
 )
 from proxy.formats.chat_heard import CALLS, INPUTS, Heard
-from proxy.formats.reading import zeros
 
 NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
@@ -112,11 +111,10 @@ class ChatAnswer:
         }
 
     def _counted(self) -> Body:
-        usage = {**NO_USAGE, **self._heard.usage}
-        return zeros(usage) if self._refused else usage
+        return NO_USAGE if self._refused else {**NO_USAGE, **self._heard.usage}
 
     def _headed(self, kind: str) -> Body:
-        tier = {"service_tier": self._heard.tier} if self._heard.tier else {}
+        tier = {"service_tier": self._heard.tier} if self._heard.tier and not self._refused else {}
         return {**self._head, "object": kind, "model": self._model, **tier}
 
     def _written(self, piece: Piece, told: _Told) -> Iterator[_Part]:

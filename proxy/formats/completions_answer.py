@@ -22,7 +22,7 @@ from proxy.exchange import (
 )
 from proxy.formats.chat_answer import NO_USAGE, behind
 from proxy.formats.chat_heard import COUNTS, read_reason
-from proxy.formats.reading import a_text, counts, objects, zeros
+from proxy.formats.reading import a_text, counts, objects
 
 REASONS = {"stop", "length", "content_filter"}
 MOST_BEHIND = 4000  # characters of a suffix that a name begun in the completion may end in
@@ -91,8 +91,7 @@ class CompletionAnswer:
             self._usage = counts(body["usage"], COUNTS)
 
     def _counted(self) -> Body:
-        usage = {**NO_USAGE, **self._usage}
-        return zeros(usage) if self._refused else usage
+        return NO_USAGE if self._refused else {**NO_USAGE, **self._usage}
 
     def _heard(self, choice: Body) -> Iterator[Piece]:
         index = choice.get("index", 0)

@@ -127,11 +127,6 @@ def counts(usage: Body, known: frozenset[str]) -> Body:
     return kept
 
 
-def zeros(usage: Body) -> Body:
-    """The same counts, all at zero."""
-    return {key: zeros(value) if isinstance(value, dict) else 0 for key, value in usage.items()}
-
-
 def openai_error(
     message: str, *, status: int, param: str | None = None, code: str | None = None
 ) -> Body:
