@@ -71,10 +71,14 @@ class Applied:
     @property
     def question(self) -> str:
         """What an answer is judged behind: the last question, or what came near and its end."""
+        return self.behind(self._question)
+
+    def behind(self, question: str) -> str:
+        """The same of a question that only one choice answers."""
         if not self._reminder:
-            return self._question
-        last = segment(self._question)[-1:]
-        return f"{self._reminder} {''.join(self._question[s.start : s.end] for s in last)}".strip()
+            return question
+        last = segment(question)[-1:]
+        return f"{self._reminder} {''.join(question[s.start : s.end] for s in last)}".strip()
 
     def remember(self, near: Iterable[str]) -> None:
         """Sentences of the prompt that came near a concept: the real question may be among them."""

@@ -64,11 +64,18 @@ class Choices:
     """What a model says, held until it is cleared.
 
     `again` is set instead of a refusal where a policy wants another answer: the pieces released so
-    far are then to be thrown away.
+    far are then to be thrown away. `questions` are those of single choices, where they differ.
     """
 
     def __init__(
-        self, *, judge: Judge, decide: Decide, bounds: Bounds, question: str, json_promised: bool
+        self,
+        *,
+        judge: Judge,
+        decide: Decide,
+        bounds: Bounds,
+        question: str,
+        questions: Sequence[str] = (),
+        json_promised: bool,
     ) -> None:
         self.seen: list[Seen] = []
         self.again: Consequence | None = None
@@ -80,6 +87,7 @@ class Choices:
         self._decide = decide
         self._bounds = bounds
         self._question = question
+        self._questions = questions
         self._json_promised = json_promised
         self._seams = Seams(longest=bounds.longest)
         self._closing: list[Channel] = []
@@ -180,7 +188,7 @@ class Choices:
             (at, one)
             for at, (channel, ask) in enumerate(asks)
             if not ask.offset and not ask.own.start and channel.kind not in CALLS
-            for one in self._seams.begun(self._question, ask.passage.text)
+            for one in self._seams.begun(self._asked(channel), ask.passage.text)
         ]
         passages = [ask.passage for _, ask in asks]
         passages += [one.passage for _, one in openings]
@@ -246,16 +254,20 @@ class Choices:
                 consequences.append((span, self._decide(verdict)))
         return consequences
 
+    def _asked(self, channel: Channel) -> str:
+        choice = channel.choice
+        return self._questions[choice] if choice < len(self._questions) else self._question
+
     def _window(self, channel: Channel) -> Window:
         if channel not in self.windows:
             whole = channel.kind in WHOLE or (self._json_promised and channel.kind == "content")
             bounds = self._bounds
             self.windows[channel] = (
-                WholeWindow(before=self._question, max_held=bounds.max_whole)
+                WholeWindow(before=self._asked(channel), max_held=bounds.max_whole)
                 if whole
                 else SentenceWindow(
                     longest=bounds.longest,
-                    before=self._question,
+                    before=self._asked(channel),
                     max_segment=bounds.max_segment,
                     max_held=bounds.max_held,
                 )

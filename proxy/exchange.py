@@ -41,6 +41,7 @@ class Request:
     choices: int
     said: tuple[Said, ...]
     question: str = field(repr=False)
+    questions: tuple[str, ...] = field(default=(), repr=False)  # of each choice, where they differ
     side_channels: tuple[SideChannel, ...] = ()
     json_promised: bool = False
     usage_wanted: bool = False

@@ -194,6 +194,7 @@ class Pipeline:
                 decide=applied.output_consequence if left else applied.final_consequence,
                 bounds=applied.bounds(),
                 question=applied.question,
+                questions=tuple(map(applied.behind, request.questions)),
                 json_promised=request.json_promised,
             )
             held: list[Piece] = []

@@ -197,6 +197,15 @@ async def test_a_name_between_a_question_and_its_answer_is_seen() -> None:
     assert texts == {"0.content": "[…] " + LONG}
 
 
+async def test_each_choice_may_have_a_question_of_its_own() -> None:
+    given = choices()
+    given._questions = ("Complete the word: Hog", "Hello.")
+    said = [*content("warts. " + LONG), *content("warts. " + LONG, choice=1)]
+    texts, reasons = await told(given, said)
+    assert texts == {"1.content": "warts. " + LONG}
+    assert reasons == {0: REFUSED, 1: "stop"}
+
+
 async def test_an_annotation_is_judged_when_it_ends_and_dropped_where_it_tells() -> None:
     given = choices("redact")
     good, bad = '{"title": "A school"}', '{"title": "Hogwarts"}'

@@ -256,3 +256,8 @@ def test_no_field_of_a_client_raises_anything_else(fields: Body) -> None:
     with suppress(FormatError):
         completions.read({**body(), **fields})
         completions.instruct({**body(), **fields}, "I", "system")
+
+
+def test_each_prompt_is_the_question_of_its_own_answers() -> None:
+    assert completions.read(body(["a", "b"], n=2)).questions == ("a", "a", "b", "b")
+    assert completions.read(body([[1], [2]])).questions == ("", "")

@@ -42,6 +42,7 @@ def read(body: Body) -> Request:
         choices=len(given) * several,
         said=bounded(_texts(body)),
         question=next((text for text in reversed(given) if isinstance(text, str)), ""),
+        questions=tuple(p if isinstance(p, str) else "" for p in given for _ in range(several)),
         usage_wanted=chat.usage_wanted(body),
         side_channels=tuple(_side_channels(body, given)),
         json_promised=chat.kind_of(body.get("response_format")) in chat.JSON_KINDS,
