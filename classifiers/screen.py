@@ -18,9 +18,10 @@ from classifiers.threshold import automatic
 from classifiers.verdict import Concept, Passage, Span, Verdict
 from classifiers.views import UnreadableError, View, fold, reading, views
 
-VERSION = 2  # of views, windows and scores: raised with any change that could move a verdict
+VERSION = 3  # of views, windows and scores: raised with any change that could move a verdict
 NEAR = 0.15  # below a concept's threshold its instruction is still relevant
 MOST_READINGS = 64  # of one window that are encoded
+MOST_ALONE = 2  # last sentences of a question that an answer is compared behind
 MOST_BEFORE = 400  # characters of a question: an encoder must not run out of room for its answer
 
 
@@ -114,19 +115,18 @@ class Screen:
 
     def _all_named(self, passage: Passage) -> list[Verdict]:
         seen = views(passage.text)
-        begun = (
-            [self._alias(found) for found in self._lexicon.begun(seen[0])] if passage.cut else []
-        )
+        cut = seen if passage.cut else []
+        begun = [self._alias(found) for view in cut for found in self._lexicon.begun(view)]
         quoted = [self._quoted(found) for found in self._quotations.find(seen)]
         return self._named(seen) + begun + quoted
 
     def _readings(self, at: int, passage: Passage) -> Iterator[_Reading]:
         """Each window as it reads, alone and behind what was said before it."""
-        before = _shortened(reading(passage.before))
+        befores = _befores(passage.before)
         for window in passage.windows:
             for view, text in self._texts(passage.text[window.start : window.end]):
                 yield _Reading(at, window, view, text, exchange=False)
-                if before:
+                for before in befores:
                     yield _Reading(at, window, view, f"{before} {text}", exchange=True)
 
     def _texts(self, window: str) -> list[tuple[str, str]]:
@@ -224,6 +224,14 @@ class Screen:
 
     def _vectors(self, texts: Sequence[str]) -> Vectors:
         return self._cache.vectors([reading(text) for text in texts])
+
+
+def _befores(before: str) -> list[str]:
+    """A question, and its last sentences alone: what stands in front must excuse nothing."""
+    text = reading(before)
+    spans = segment(text)
+    alone = [text[s.start : s.end].strip() for s in spans[-MOST_ALONE:]] if len(spans) > 1 else []
+    return list(dict.fromkeys(filter(None, map(_shortened, [text, *alone]))))
 
 
 def _shortened(before: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from classifiers import Passage, Verbatim, Verdict, segment
 from policies import LoadedPolicy, PolicySet
 from proxy.choices import Action, Bounds, Consequence, Seen
-from proxy.exchange import Body, Format
+from proxy.exchange import Body, Format, Request
 from proxy.inject import REFUSALS, STRONGER, Known, grouped, instruction, refusal
 from proxy.screening import Screening, Verdicts
 
@@ -71,10 +71,14 @@ class Applied:
     @property
     def question(self) -> str:
         """What an answer is judged behind: the last question, or what came near and its end."""
-        return self.behind(self._question)
+        return self._behind(self._question)
 
-    def behind(self, question: str) -> str:
-        """The same of a question that only one choice answers."""
+    def question_of(self, request: Request, choice: int) -> str:
+        """The same for one choice, which may answer a question of its own."""
+        own = request.questions
+        return self._behind(own[choice]) if choice < len(own) else self.question
+
+    def _behind(self, question: str) -> str:
         if not self._reminder:
             return question
         last = segment(question)[-1:]
@@ -173,7 +177,8 @@ class Applied:
                 placement = loaded.policy.instruction.placement
                 body = wire.instruct(body, f"{text}\n{STRONGER}" if stronger else text, placement)
         if texts:
-            self._instruction = Verbatim(texts, words=RUN)
+            added = [*texts, STRONGER] if stronger else texts
+            self._instruction = Verbatim(added, words=RUN)
         return body
 
     def _instruction_of(self, loaded: LoadedPolicy, near: set[str]) -> str:

@@ -3,7 +3,9 @@
 Knows no HTTP and no wire format. Fails by raising: whoever drives it refuses what is still open.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import json
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -19,12 +21,11 @@ from proxy.exchange import (
     choice_of,
 )
 from proxy.release import Ask, SentenceWindow, WholeWindow, Window, readings
-from proxy.seams import Joined, Seams, joined
+from proxy.seams import CALLS, KEPT, Joined, Seams, joined, squeezed
 
 Action = Literal["refuse", "regenerate", "reroute", "redact", "flag"]
 SEVERITY: tuple[Action, ...] = ("refuse", "regenerate", "reroute", "redact", "flag")
 WHOLE = {"tool", "function", "annotation"}
-CALLS = {"tool", "function"}  # what a call does is released once all that was said is cleared
 
 Judge = Callable[[Sequence[Passage]], Awaitable[list[tuple[Verdict, ...]]]]
 
@@ -60,11 +61,24 @@ class Seen:
     verdict: Verdict
 
 
+@dataclass(slots=True)
+class _Gap:
+    """A place where something was left out: what was released before it, and behind it so far."""
+
+    before: str
+    behind: str = ""
+
+    def add(self, text: str) -> None:
+        if len(self.behind) < KEPT:
+            self.behind = squeezed(self.behind + text)[:KEPT]
+
+
 class Choices:
     """What a model says, held until it is cleared.
 
     `again` is set instead of a refusal where a policy wants another answer: the pieces released so
-    far are then to be thrown away. `questions` are those of single choices, where they differ.
+    far are then to be thrown away. `questions` gives what a choice is judged behind, and further
+    texts that it may go on from.
     """
 
     def __init__(
@@ -73,8 +87,7 @@ class Choices:
         judge: Judge,
         decide: Decide,
         bounds: Bounds,
-        question: str,
-        questions: Sequence[str] = (),
+        questions: Callable[[int], Sequence[str]],
         json_promised: bool,
     ) -> None:
         self.seen: list[Seen] = []
@@ -86,10 +99,12 @@ class Choices:
         self._judge = judge
         self._decide = decide
         self._bounds = bounds
-        self._question = question
         self._questions = questions
         self._json_promised = json_promised
-        self._seams = Seams(longest=bounds.longest)
+        self._seams = Seams(longest=bounds.longest, read=self._read)
+        self._said: dict[Channel, str] = {}  # the end of what was released of each
+        self._around: dict[int, Iterator[Joined]] = {}  # by number of the piece to be released
+        self._gaps: dict[Channel, _Gap] = {}  # behind what was left out last
         self._closing: list[Channel] = []
         self._done: set[Channel] = set()
 
@@ -139,8 +154,8 @@ class Choices:
             apart = channel.kind == "annotation"  # no part of the text before or behind it
             if choice in self.closed or self.again or not (apart or self._seams.followed(channel)):
                 break
-            joined = () if apart else tuple(self._seams.at_end(channel))
             asks = [(channel, ask) for ask in self.windows[channel].finish()]
+            joined = () if apart else tuple(self._seams.at_end(channel))
             released += await self._cleared(asks, joined=joined, choice=choice)
             self._closing.remove(channel)
             self._done.add(channel)
@@ -153,23 +168,27 @@ class Choices:
         # Sentences first: what a call does is released only once all that was said is cleared.
         mine.sort(key=lambda channel: channel.kind in CALLS)
         asks = [(channel, ask) for channel in mine for ask in self.windows[channel].finish()]
-        if piece.reason == "length":
+        cut = piece.reason == "length" or piece.cut
+        if cut:
             asks = [(c, replace(ask, passage=replace(ask.passage, cut=True))) for c, ask in asks]
-        joined = list(self._seams.of(piece.choice, self._read))
-        calls = [c for c in mine if c.kind in CALLS]
-        joined += _together([(c, self._read(c) or "") for c in calls]) if len(calls) > 1 else []
+        joined = list(self._seams.of(piece.choice, cut=cut))
+        calls = sorted((c for c in mine if c.kind in CALLS), key=lambda c: c.index)
+        joined += _together([(c, (self._read(c) or [""])[0]) for c in calls], cut=cut)
         released = await self._cleared(asks, joined=joined, choice=piece.choice)
         if piece.choice in self.closed or self.again:
             return released
         self.closed.add(piece.choice)
         return [*released, *map(Closed, mine), piece]
 
-    def _read(self, channel: Channel) -> str | None:
-        """A text that is released whole, as whoever takes it apart reads it."""
+    def _read(self, channel: Channel) -> list[str] | None:
+        """What is released whole as whoever takes it apart reads it: all in one, then each text."""
         window = self.windows[channel]
         if not isinstance(window, WholeWindow):
             return None
-        return (readings(window.text) or [window.text])[-1]
+        said = window.said()
+        ways = readings(said)
+        texts = _values(said) if channel.kind == "annotation" else []
+        return [*(ways[-1:] or [said]), *texts]
 
     async def _cleared(
         self,
@@ -187,8 +206,8 @@ class Choices:
         openings = [
             (at, one)
             for at, (channel, ask) in enumerate(asks)
-            if not ask.offset and not ask.own.start and channel.kind not in CALLS
-            for one in self._seams.begun(self._asked(channel), ask.passage.text)
+            if not ask.offset and not ask.own.start
+            for one in self._opening(channel, ask)
         ]
         passages = [ask.passage for _, ask in asks]
         passages += [one.passage for _, one in openings]
@@ -211,7 +230,28 @@ class Choices:
                     return []
                 if consequence.action != "flag":
                     return self._refuse(choice, consequence.refusal)
-        return self._settled(asks, own)
+        return await self._across_gaps(self._settled(asks, own))
+
+    def _opening(self, channel: Channel, ask: Ask) -> Iterator[Joined]:
+        passage, before = ask.passage, self._questions(channel.choice)
+        yield from self._seams.opening(channel, passage.text, before, cut=passage.cut)
+        if channel.kind == "annotation":
+            yield from self._seams.beside(channel, self._read(channel) or [])
+
+    async def _across_gaps(self, pieces: list[Piece]) -> list[Piece]:
+        """What stands around a redaction is read once more: the cut may have made a name whole."""
+        around, self._around = self._around, {}
+        for at, piece in enumerate(pieces):
+            joints = list(around.get(at, ()))
+            found = await self._judge([one.passage for one in joints]) if joints else []
+            for one, verdicts in zip(joints, found, strict=True):
+                for verdict in _split(one, verdicts):
+                    choice = choice_of(piece)
+                    self.seen.append(Seen(f"{choice}.joined", verdict))
+                    consequence = self._decide(verdict)
+                    if consequence.action != "flag":
+                        return [*pieces[:at], *self._refuse(choice, consequence.refusal)]
+        return pieces
 
     def _settled(
         self, asks: Sequence[tuple[Channel, Ask]], verdicts: Sequence[Sequence[Verdict]]
@@ -239,6 +279,13 @@ class Choices:
             cuts = [span for span, consequence in consequences if consequence.action == "redact"]
             marker = worst.marker if worst and channel.kind != "annotation" else ""
             text = window.settle(ask, cuts, marker=marker)
+            if cuts or not text:
+                self._gaps[channel] = _Gap(self._said.get(channel, ""))
+            elif not call:
+                if gap := self._gaps.get(channel):
+                    gap.add(text)
+                    self._around[len(sentences)] = joined([gap.before, gap.behind])
+                self._said[channel] = squeezed(self._said.get(channel, "") + text)[-KEPT:]
             if text:
                 (calls if call else sentences).append(Delta(channel, text))
         return sentences + calls
@@ -254,20 +301,16 @@ class Choices:
                 consequences.append((span, self._decide(verdict)))
         return consequences
 
-    def _asked(self, channel: Channel) -> str:
-        choice = channel.choice
-        return self._questions[choice] if choice < len(self._questions) else self._question
-
     def _window(self, channel: Channel) -> Window:
         if channel not in self.windows:
             whole = channel.kind in WHOLE or (self._json_promised and channel.kind == "content")
             bounds = self._bounds
             self.windows[channel] = (
-                WholeWindow(before=self._asked(channel), max_held=bounds.max_whole)
+                WholeWindow(before=self._questions(channel.choice)[0], max_held=bounds.max_whole)
                 if whole
                 else SentenceWindow(
                     longest=bounds.longest,
-                    before=self._asked(channel),
+                    before=self._questions(channel.choice)[0],
                     max_segment=bounds.max_segment,
                     max_held=bounds.max_held,
                 )
@@ -275,13 +318,27 @@ class Choices:
         return self.windows[channel]
 
 
+def _values(annotation: str) -> list[str]:
+    """Every text of an annotation, which is JSON of ours."""
+    found: list[str] = []
+    with suppress(ValueError):
+        left = [json.loads(annotation)]
+        while left:
+            node = left.pop(0)
+            if isinstance(node, dict | list):
+                left += node.values() if isinstance(node, dict) else node
+            elif isinstance(node, str):
+                found.append(node)
+    return found
+
+
 def _split(joined: Joined, verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Hits that lie in more than one of the joined texts; the others were seen where they stand."""
     return [v for v in verdicts if v.hit and joined.splits(v.start, v.end)]
 
 
-def _together(calls: Sequence[tuple[Channel, str]]) -> list[Joined]:
+def _together(calls: Sequence[tuple[Channel, str]], *, cut: bool) -> list[Joined]:
     """Calls read together, for a name split over two: with their names, and their values alone."""
     values = [text for channel, text in calls if channel.part != "name"]
     everything = [text for _, text in calls]
-    return [*joined(everything, glues=(" ",)), *joined(values)]
+    return [*joined(everything, glues=(" ",), cut=cut), *joined(values, cut=cut)]

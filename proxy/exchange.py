@@ -84,10 +84,12 @@ class Finished:
     """A choice has said all it will say.
 
     `length` means cut off by a limit of tokens; any other reason is in the format's own words.
+    `cut`: it may have been cut off all the same.
     """
 
     choice: int
     reason: str
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

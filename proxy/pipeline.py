@@ -159,6 +159,11 @@ class Pipeline:
         trace.failed_open = applied.failed_open
         following = prompt.followed(found, applied)
         verdict = prompt.consequence(following)
+        body = _closed(talk)
+        if verdict and verdict.action == "redact":
+            body = prompt.redacted(body, request, following, verdict.marker)
+            left = await prompt.judged(talk.wire.read(body), applied)
+            verdict = prompt.left_over(left, applied) or verdict
         if verdict:
             trace.action = verdict.action
         if verdict and verdict.action == "refuse":
@@ -167,9 +172,6 @@ class Pipeline:
             refused = [Refused(choice, verdict.refusal) for choice in range(request.choices)]
             yield Words(talk.wire.answer(request), refused)
             return
-        body = _closed(talk)
-        if verdict and verdict.action == "redact":
-            body = prompt.redacted(body, request, following, verdict.marker)
         if verdict and verdict.to:
             upstream = self.upstreams.named(verdict.to)
         asked = self._asked(talk, body, upstream, seen)
@@ -193,8 +195,7 @@ class Pipeline:
                 judge=partial(_timed, talk),
                 decide=applied.output_consequence if left else applied.final_consequence,
                 bounds=applied.bounds(),
-                question=applied.question,
-                questions=tuple(map(applied.behind, request.questions)),
+                questions=partial(_before, talk),
                 json_promised=request.json_promised,
             )
             held: list[Piece] = []
@@ -262,11 +263,19 @@ async def _spoken(
                 if refused or choices.again:
                     return
         for choice in choices.open():
-            yield await choices.take(Finished(choice, "stop"))
+            yield await choices.take(Finished(choice, "stop", cut=True))
     except FormatError as error:
         raise UpstreamError(f"the upstream's answer is malformed: {error}", status=502) from None
     if not choices.closed:
         raise UpstreamError("the upstream's stream holds no answer", status=502)
+
+
+def _before(talk: Talk, choice: int) -> tuple[str, ...]:
+    """What a choice is judged behind, and the texts that it may go on from."""
+    request = talk.request
+    own = request.questions
+    question = own[choice] if choice < len(own) else request.question
+    return talk.applied.question_of(request, choice), question, prompt.said_last(request)
 
 
 async def _timed(talk: Talk, passages: Sequence[Passage]) -> list[Verdicts]:

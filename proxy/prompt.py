@@ -31,6 +31,7 @@ PLACES = frozenset(
     instructions prompt suffix summary arguments thinking tool_use_id call_id query
     """.split()  # noqa: SIM905 - reads better
 )
+CONVERSATIONS = {"messages", "input", "prompt"}
 TURNS = {"user", "assistant", "tool", "function"}
 UNCUT = {
     "name",
@@ -158,6 +159,22 @@ def consequence(following: Sequence[Following]) -> Consequence | None:
             if one.action == "redact" and not item.can_be_cut and not covered:
                 return replace(one, action="refuse")
     return worst
+
+
+def left_over(found: Iterable[Found], applied: Applied) -> Consequence | None:
+    """What follows where a body still tells after its redaction: it is refused."""
+    for item, one in followed(found, applied):
+        if one.action in ("redact", "refuse") and item.verdict.hit:
+            return replace(one, action="refuse")
+    return None
+
+
+def said_last(request: Request) -> str:
+    """The last text of a conversation, whoever said it: an answer may go on from there."""
+    for said in reversed(request.said):
+        if said.path[0] in CONVERSATIONS and said.role != "keys" and visible(said.text):
+            return said.text
+    return ""
 
 
 def near(found: Iterable[Found]) -> Iterator[str]:

@@ -188,7 +188,6 @@ class WholeWindow:
         self._max_held = max_held
         self._parts: list[str] = []
         self._asks_left = 0
-        self.text = ""
         self._cut = False
 
     def feed(self, delta: str) -> list[Ask]:
@@ -202,13 +201,17 @@ class WholeWindow:
 
     def finish(self) -> list[Ask]:
         """Return the text as it stands and, where it is JSON, as it reads."""
-        self.text = text = "".join(self._parts)
+        text = self.said()
         ways = [text, *readings(text)]
         self._asks_left = len(ways)
         return [
             Ask(Passage(way, windows(segment(way)), self._before), Span(0, len(way)))
             for way in ways
         ]
+
+    def said(self) -> str:
+        """All of the text that came so far."""
+        return "".join(self._parts)
 
     def settle(self, _: Ask, cuts: Sequence[Span], *, marker: str) -> str:
         """Return the whole text with the last ask, or the marker if any range must not leave."""

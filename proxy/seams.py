@@ -1,9 +1,10 @@
-"""Where one channel of a choice ends and another begins: a name may be split over both.
+"""Where one text ends and another begins: a name may be split over both.
 
 Knows no HTTP, no wire format and no policy. Keeps the beginning and the end of what each channel
 said, and puts them next to each other as whoever reads the whole answer would.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
@@ -13,12 +14,17 @@ from proxy.exchange import Channel
 from proxy.release import DISGUISE, LEAST_AHEAD, visible
 
 KEPT = 4000  # characters of each end of a channel
-MOST_PROSE = 6  # channels of prose that are read in every order
+MOST_SIDE = 6  # texts that are read in every order
+PROSE = {"content", "reasoning", "refusal"}
+CALLS = {"tool", "function"}  # what a call does is released once all that was said is cleared
+
+_GAP = re.compile(r"[\W_]{17,}")  # shows nothing of a name, however long it is
+_GAP_ENDS = 8
 
 
 @dataclass(slots=True)
 class _Ends:
-    """The beginning and the end of what a channel said."""
+    """The beginning and the end of what a channel said, without the length of its gaps."""
 
     head: str = ""
     tail: str = ""
@@ -26,9 +32,14 @@ class _Ends:
 
     def add(self, text: str) -> None:
         if len(self.head) < KEPT:
-            self.head = (self.head + text)[:KEPT]
-        self.tail = (self.tail + text)[-KEPT:]
+            self.head = squeezed(self.head + text)[:KEPT]
+        self.tail = squeezed(self.tail + text)[-KEPT:]
         self.length += len(text)
+
+    @property
+    def whole(self) -> bool:
+        """Whether head and tail are one and the same."""
+        return self.head == self.tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,86 +58,116 @@ class Seams:
     """The ends of the channels of all choices, in the order in which they began to speak.
 
     longest    folded characters of the longest name that a screen looks for
+    read       a channel's texts as they will be understood, where that is not as they were said
     """
 
-    def __init__(self, *, longest: int) -> None:
+    def __init__(self, *, longest: int, read: Callable[[Channel], Sequence[str] | None]) -> None:
         self._ahead = max(longest * DISGUISE, LEAST_AHEAD)
         self._ends: dict[Channel, _Ends] = {}
+        self._read = read
 
     def heard(self, channel: Channel, text: str) -> None:
         """Note what a channel said next."""
         self._ends.setdefault(channel, _Ends()).add(text)
 
     def followed(self, channel: Channel) -> bool:
-        """Whether enough was said behind a channel for a name begun at its end to show."""
-        behind = self._behind(channel)
+        """Whether enough prose was said behind a channel for a name begun at its end to show."""
+        behind = [other for other in self._after(channel) if other.kind in PROSE]
         return sum(visible(self._ends[other].head) for other in behind) >= self._ahead
 
     def at_end(self, channel: Channel) -> Iterator[Joined]:
-        """The end of a channel beside what followed it so far."""
-        texts = [self._tail(self._ends[channel].tail)] if channel in self._ends else []
-        for other in self._behind(channel):
-            texts.append(self._head(self._ends[other].head))
-            if visible(texts[-1]) >= self._ahead:
-                break
-        yield from joined(texts)
+        """The end of a channel beside what followed it so far: all of it, and each thing alone."""
+        tail = self._tail(self._ends[channel].tail)
+        after = self._after(channel)
+        heads = [self._ends[other].head for other in after if other.kind in PROSE]
+        yield from joined([tail, *map(self._head, heads)])
+        for other in after[:MOST_SIDE]:
+            for text in self._said(other):
+                yield from joined([tail, self._head(text)])
 
-    def of(self, choice: int, read: Callable[[Channel], str | None]) -> Iterator[Joined]:
-        """All channels of a choice side by side; long ones without their middle.
+    def opening(
+        self, channel: Channel, text: str, before: Sequence[str], *, cut: bool
+    ) -> Iterator[Joined]:
+        """The beginning of a channel behind a question, and behind all that was said earlier."""
+        head = self._head(text)
+        order = list(self._ends)
+        earlier = order[: order.index(channel)] if channel in self._ends else order
+        ends = [*before]
+        for other in [o for o in earlier if o.choice == channel.choice][-MOST_SIDE:]:
+            ends += self._said(other)
+        for end in dict.fromkeys(map(self._tail, ends)):
+            yield from joined([end, head], cut=cut and len(head) >= len(squeezed(text)))
 
-        `read` gives a channel's text as it will be understood where that is not as it was said.
-        """
-        texts: list[str] = []
-        unnamed: list[str] = []
-        prose: list[_Ends] = []
-        for channel, ends in self._ends.items():
-            if channel.choice == choice:
-                understood = read(channel)
-                said = (
-                    self._both(ends.head, ends.tail, ends.length)
-                    if understood is None
-                    else self._both(understood, understood, len(understood))
-                )
-                texts += said
-                unnamed += [] if channel.part == "name" else said  # of a call: it may stand between
-                prose += [ends] if understood is None else []
-        yield from joined(texts)
-        if len(unnamed) < len(texts):
-            yield from joined(unnamed)
+    def beside(self, channel: Channel, texts: Sequence[str]) -> Iterator[Joined]:
+        """Each text of a citation behind the end of all prose of its choice."""
+        for other, ends in self._ends.items():
+            if other.choice == channel.choice and other.kind in PROSE:
+                for text in texts:
+                    yield from joined([self._tail(ends.tail), self._head(text)])
+
+    def of(self, choice: int, *, cut: bool) -> Iterator[Joined]:
+        """All channels of a choice side by side; long ones without their middle."""
+        mine = [channel for channel in self._ends if channel.choice == choice]
+        numbered = sorted(mine, key=lambda c: (c.kind in CALLS, c.index if c.kind in CALLS else 0))
+        for order in [mine] if numbered == mine else [mine, numbered]:
+            texts = [text for channel in order for text in self._both(channel)]
+            # The name of a call may stand between two values.
+            unnamed = [
+                t for channel in order if channel.part != "name" for t in self._both(channel)
+            ]
+            yield from joined(texts, cut=cut)
+            if len(unnamed) < len(texts):
+                yield from joined(unnamed, cut=cut)
         # Which of them is read first is the reader's choice.
-        for first, second in permutations(prose[:MOST_PROSE], 2):
-            yield from joined([self._tail(first.tail), self._head(second.head)])
+        prose = [self._ends[channel] for channel in mine if channel.kind in PROSE]
+        for first, second in permutations(prose[:MOST_SIDE], 2):
+            pair = [self._tail(first.tail), self._head(second.head)]
+            yield from joined(pair, cut=cut and second.whole)
 
-    def begun(self, question: str, text: str) -> Iterator[Joined]:
-        """The end of a question beside the beginning of its answer."""
-        yield from joined([self._tail(question), self._head(text)])
-
-    def _behind(self, channel: Channel) -> list[Channel]:
+    def _after(self, channel: Channel) -> list[Channel]:
         order = list(self._ends)
         after = order[order.index(channel) + 1 :] if channel in self._ends else []
         return [other for other in after if other.choice == channel.choice]
 
-    def _both(self, head: str, tail: str, length: int) -> list[str]:
-        head, tail = self._head(head), self._tail(tail)
-        if len(head) + len(tail) >= length:
-            return [tail if len(tail) >= length else head + tail[len(head) + len(tail) - length :]]
+    def _said(self, channel: Channel) -> Sequence[str]:
+        """A channel's texts as they are understood, else its end."""
+        understood = self._read(channel)
+        return [self._ends[channel].tail] if understood is None else understood
+
+    def _both(self, channel: Channel) -> list[str]:
+        understood, ends = self._read(channel), self._ends[channel]
+        if understood is not None:
+            whole = squeezed(understood[0]) if understood else ""
+            ends = _Ends(whole, whole, len(whole))
+        head, tail = self._head(ends.head), self._tail(ends.tail)
+        if ends.whole and len(head) + len(tail) >= len(ends.head):
+            return [ends.head]
         return [head, tail]
 
     def _head(self, text: str) -> str:
         """As much of a beginning as a name could need, the same however it arrived."""
+        text = squeezed(text[: 4 * KEPT])
         end = self._ahead
         while end < min(len(text), KEPT) and visible(text[:end]) < self._ahead:
             end *= 2
         return text[: min(end, KEPT)]
 
     def _tail(self, text: str) -> str:
+        text = squeezed(text[-64 * KEPT :])
         length = self._ahead
         while length < min(len(text), KEPT) and visible(text[-length:]) < self._ahead:
             length *= 2
         return text[-min(length, KEPT) :]
 
 
-def joined(texts: Sequence[str], *, glues: Sequence[str] = (" ", "")) -> Iterator[Joined]:
+def squeezed(text: str) -> str:
+    """A text with long stretches of nothing but white space, marks and the invisible shortened."""
+    return _GAP.sub(lambda gap: gap[0][:_GAP_ENDS] + gap[0][-_GAP_ENDS:], text)
+
+
+def joined(
+    texts: Sequence[str], *, glues: Sequence[str] = (" ", ""), cut: bool = False
+) -> Iterator[Joined]:
     """Texts side by side, with a space between them and without; one alone is none."""
     texts = [text for text in texts if text.strip()]
     if len(texts) < 2:
@@ -136,4 +177,4 @@ def joined(texts: Sequence[str], *, glues: Sequence[str] = (" ", "")) -> Iterato
         for text in texts:
             spans.append(Span(at, at + len(text)))
             at += len(text) + len(glue)
-        yield Joined(Passage(glue.join(texts), ()), tuple(spans))
+        yield Joined(Passage(glue.join(texts), (), cut=cut), tuple(spans))

@@ -126,10 +126,12 @@ def test_a_long_question_leaves_room_for_its_answer() -> None:
     screen = Screen([VARN], encoder)
     encoder.batches.clear()
     screen.judge([passage("An answer.", "Who was it? " + "Please. " * 500 + "Be brief!")])
-    [[_, exchange]] = encoder.batches
+    [[_, exchange, *alone]] = encoder.batches
     assert exchange.startswith("Who was it?")
     assert exchange.endswith("Be brief! An answer.")
     assert len(exchange) < 450
+    # What stands in front of the last sentences excuses nothing.
+    assert alone == ["Please. An answer.", "Be brief! An answer."]
 
 
 def test_a_disguised_sentence_is_compared_as_it_reads() -> None:

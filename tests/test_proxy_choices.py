@@ -28,7 +28,7 @@ def choices(action: str = "refuse", *, json_promised: bool = False) -> Choices:
         judge=judge,
         decide=lambda _: Consequence(action, "I don't know.", "[…]", None),  # type: ignore[arg-type]
         bounds=Bounds(longest=len(SECRET)),
-        question="",
+        questions=lambda _: [""],
         json_promised=json_promised,
     )
 
@@ -192,14 +192,14 @@ async def test_a_name_split_over_two_channels_is_seen_before_its_beginning_leave
 
 async def test_a_name_between_a_question_and_its_answer_is_seen() -> None:
     given = choices("redact")
-    given._question = "Complete the word: Hog"
+    given._questions = lambda _: ["Complete the word: Hog"]
     texts, _ = await told(given, content("warts. " + LONG))
     assert texts == {"0.content": "[…] " + LONG}
 
 
 async def test_each_choice_may_have_a_question_of_its_own() -> None:
     given = choices()
-    given._questions = ("Complete the word: Hog", "Hello.")
+    given._questions = [["Complete the word: Hog"], ["Hello."]].__getitem__
     said = [*content("warts. " + LONG), *content("warts. " + LONG, choice=1)]
     texts, reasons = await told(given, said)
     assert texts == {"1.content": "warts. " + LONG}

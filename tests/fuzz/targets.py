@@ -211,7 +211,7 @@ async def _told(
         judge=judge,
         decide=lambda _: Consequence("redact", REFUSAL),
         bounds=Bounds(longest=len(SECRET)),
-        question=request.question,
+        questions=lambda _: [request.question],
         json_promised=request.json_promised,
     )
 
