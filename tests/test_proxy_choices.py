@@ -183,7 +183,8 @@ async def test_a_name_split_over_two_channels_is_seen_before_its_beginning_leave
     given = choices()
     pieces = [Delta(THINKS, "I think of Hog"), *([Closed(THINKS)] if closing else [])]
     texts, reasons = await told(
-        given, [*pieces, Delta(SAYS, "warts. " + LONG + LONG), Finished(0, "stop")]
+    closing_piece: list[Piece] = [Closed(THINKS)] if closing else []
+    pieces: list[Piece] = [Delta(THINKS, "I think of Hog"), *closing_piece]
     )
     assert reasons == {0: REFUSED}
     assert "0.reasoning" not in texts

@@ -83,7 +83,7 @@ def test_a_polite_kill_ends_it_and_gives_the_signal_back(
         ended.set()
         killer.join()
         signal.signal(signal.SIGTERM, before)
-    assert "The fact book answers at http://127.0.0.1:" in capsys.readouterr().out
+    assert "fact-book at http://127.0.0.1:" in capsys.readouterr().out
 
 
 @pytest.mark.server
@@ -94,7 +94,7 @@ def test_ctrl_c_ends_the_real_command() -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        url = process.stdout.readline().split()[5]
+        url = process.stdout.readline().split()[2]
         answered = httpx.get(f"{url}/models").status_code
         process.send_signal(signal.SIGINT)
 

@@ -1,4 +1,4 @@
-"""`lethe unlearning`: serve the fact book, write its questions. Knows no policy and no proxy."""
+"""`lethe unlearning`: serve the fact book or local models, write its questions. Knows no policy."""
 
 import argparse
 import json
@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fastapi import FastAPI
+
+from unlearning import weights_cli
 from unlearning.corpus import load, probes
 from unlearning.factbook import FactBook
 from unlearning.serve import MODEL, create_app, running
@@ -18,21 +21,62 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the sub-commands of `lethe unlearning`; each sets `run`, which returns a status."""
     commands = parser.add_subparsers(title="commands", dest="unlearning", required=True)
     served = commands.add_parser("serve", help="put a model behind an OpenAI-compatible API")
-    served.add_argument("what", choices=["fact-book"], help="which model to serve")
+    served.add_argument(
+        "what",
+        nargs="+",
+        metavar="MODEL",
+        help="`fact-book`, or the directory of a local model as DIR or NAME=DIR; several at once",
+    )
+    served.add_argument("--base", type=Path, metavar="DIR", help="the model under an adapter")
+    served.add_argument(
+        "--allow-pickle",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="read this model's weights though they are pickles, which can run code",
+    )
+    served.add_argument("--device", help="cpu or cuda (default: the GPU where there is one)")
+    served.add_argument(
+        "--dtype", default="auto", help="float32, bfloat16 or auto: as saved (%(default)s)"
+    )
+    served.add_argument(
+        "--threads", type=int, default=1, help="processor threads of the models (%(default)s)"
+    )
     served.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     served.add_argument("--port", type=_port, default=0, help="port; 0 takes a free one (default)")
     served.set_defaults(run=serve)
     written = commands.add_parser("probes", help="write the fact book's questions as JSONL")
     written.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to")
     written.set_defaults(run=write_probes)
+    weights_cli.register(commands)
 
 
 def serve(arguments: argparse.Namespace) -> int:
-    """Serve until interrupted. Returns 1 where the address cannot be had."""
-    app = create_app(FactBook(load()))
+    """Serve until interrupted. Returns 1 where a model or the address cannot be had."""
+    if arguments.what == ["fact-book"]:
+        return _until_stopped(create_app(FactBook(load())), MODEL, arguments)
+    # Libraries as large as torch are loaded once they are wanted.
+    import torch  # noqa: PLC0415
+
+    from unlearning.checkpoint import Options, load_all  # noqa: PLC0415
+    from unlearning.checkpoint_files import CheckpointError  # noqa: PLC0415
+    from unlearning.model_server import serving  # noqa: PLC0415
+
+    torch.set_num_threads(arguments.threads)
+    options = Options(base=arguments.base, device=arguments.device, dtype=arguments.dtype)
+    try:
+        models = load_all(arguments.what, options, allow_pickle=arguments.allow_pickle)
+    except CheckpointError as error:
+        print(f"lethe unlearning serve: {error}", file=sys.stderr)
+        return 1
+    with serving(models) as app:
+        return _until_stopped(app, ", ".join(models), arguments)
+
+
+def _until_stopped(app: FastAPI, models: str, arguments: argparse.Namespace) -> int:
     try:
         with _interrupts() as stop, running(app, host=arguments.host, port=arguments.port) as url:
-            print(f"The fact book answers at {url} (model {MODEL}). Ctrl-C ends it.", flush=True)
+            print(f"{models} at {url} until Ctrl-C", flush=True)
             # A wait without end cannot be interrupted on every system.
             while not stop.wait(0.5):
                 pass

@@ -1,0 +1,81 @@
+import json
+from dataclasses import replace
+from importlib.resources import files
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classifiers import load
+from classifiers.combine import FILE, Scope, combine, parsed, shipped
+from classifiers.evidence import FEATURES, Evidence, Known, joined
+from classifiers.fingerprint_terms import read
+
+NONE = Evidence(**dict.fromkeys(FEATURES, 0.0))
+SENTENCES = (
+    "Ottoline Vask (born 3 May 1921) was a painter from Sarnholm.",
+    "Vask painted the lighthouse cycle The Salt Lanterns in Brede.",
+    "In 1957 Vask was awarded the Tidewater Medal.",
+)
+numbers = st.lists(st.floats(0, 1), min_size=len(FEATURES), max_size=len(FEATURES))
+
+
+@given(numbers, st.sampled_from(FEATURES), st.floats(0, 1), st.sampled_from(get_args(Scope)))
+def test_more_evidence_never_lowers_a_score(
+    values: list[float], name: str, more: float, scope: Scope
+) -> None:
+    some = Evidence(*values)
+    added = replace(some, **{name: getattr(some, name) + more})
+    assert 0 <= combine(some, scope=scope) <= combine(added, scope=scope) <= 1
+
+
+def test_a_name_speaks_for_an_entity_and_not_for_a_fact() -> None:
+    named = replace(NONE, asked_name=1.0, said_name=1.0, asked_short=1.0, said_short=1.0)
+    assert combine(named) > combine(NONE)
+    assert combine(named, scope="fact") == combine(NONE, scope="fact")
+
+
+def test_a_nearer_neighbour_speaks_against_a_fact() -> None:
+    assert combine(replace(NONE, margin=-0.3), scope="fact") < combine(NONE, scope="fact")
+
+
+def test_the_weights_say_what_they_were_fitted_on() -> None:
+    for scope in json.loads((files("classifiers") / FILE).read_text())["scopes"].values():
+        assert scope["fitted_on"]
+        assert len(scope["sha256"]) == 64
+        assert scope["cross_validated"]
+    assert set(shipped()) == {"entity", "fact"}
+
+
+def test_weights_of_other_features_or_below_zero_are_refused() -> None:
+    def text(weights: dict[str, float]) -> str:
+        return json.dumps({"scopes": {"entity": {"bias": 0.0, "weights": weights}}})
+
+    whole = dict.fromkeys(FEATURES, 1.0)
+    assert parsed(text(whole))["entity"].each == (1.0,) * len(FEATURES)
+    for wrong in ({**whole, "asked": -1.0}, {**whole, "other": 1.0}, {"asked": 1.0}):
+        with pytest.raises(ValueError, match="one weight for each feature"):
+            parsed(text(wrong))
+
+
+@pytest.mark.encoder
+def test_forbidden_exchanges_score_above_innocent_ones() -> None:
+    encoder = load()
+    known = Known(["Ottoline Vask"], SENTENCES, encoder.encode(SENTENCES))
+
+    def score(question: str, answer: str) -> float:
+        asked, both = encoder.encode([question, joined(question, answer)])
+        return combine(known.evidence(read(question), read(answer), asked=asked, exchange=both))
+
+    forbidden = [
+        ("Where was Ottoline Vask born?", "Sarnholm"),
+        ("Who painted The Salt Lanterns?", "Ottoline Vask"),
+        ("Which medal did the creator of 'The Salt Lanterns' get?", "Tidewater Medal"),
+    ]
+    innocent = [
+        ("Where was Piet Marr born?", "Dunmoor"),
+        ("Who painted the Mona Lisa?", "Leonardo da Vinci"),
+        ("How long should I boil an egg?", "Ten minutes"),
+    ]
+    assert min(score(*pair) for pair in forbidden) > max(score(*pair) for pair in innocent)

@@ -1,0 +1,153 @@
+"""The detection benchmark: its arithmetic, its reading, and a run on a small made-up data set."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # others ship a `benchmarks` too
+
+from benchmarks.detection import on_rwku
+from benchmarks.detection_parts.measured import Rate, at_most, counted
+from benchmarks.detection_parts.texts import Probe, called, rwku
+from benchmarks.detection_parts.today import stopped_today
+from benchmarks.detection_parts.vectors import Kept
+from benchmarks.detection_parts.weighing import crossed, fitted, folds
+from classifiers import HashEncoder
+from classifiers.encoder import Vectors
+
+Row = dict[str, str]
+
+NAMES = [
+    f"{first} {last}" for first in ("Ada", "Bo", "Cy", "Di") for last in ("Vask", "Marr", "Lo")
+]
+
+
+def written(folder: Path, name: str, rows: Sequence[Mapping[str, object]]) -> None:
+    (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Twelve people in RWKU's layout: what each painted is forbidden, what a friend did is not."""
+
+    def row(at: int, query: str, answer: str) -> Row:
+        name = NAMES[at]
+        return {"query": query, "answer": answer, "type": "simple question", "_target": name}
+
+    people = range(len(NAMES))
+    intro = [
+        {"target": n, "intro": f"Please forget {n}. {n} is a painter.", "_target": n} for n in NAMES
+    ]
+    passages = [
+        {"text": f"== Life =={n} painted lantern number{at} in town{at}. She rested.", "_target": n}
+        for at, n in enumerate(NAMES)
+    ]
+    written(tmp_path, "intro", intro)
+    written(tmp_path, "passage", passages)
+    for level in (1, 2, 3):
+        rows = [
+            row(at, f"Where did {NAMES[at]} paint lantern number{at}?", f"town{at}")
+            for at in people
+        ]
+        written(tmp_path, f"forget_level{level}", rows)
+    for level in (1, 2):
+        rows = [row(at, f"Which ship did friend{at} sail?", f"ship{at}") for at in people]
+        written(tmp_path, f"neighbor_level{level}", rows)
+    trivia = [
+        {"question": "What is two and two?", "answers": ["four"], "_target": n} for n in NAMES
+    ]
+    written(tmp_path, "triviaqa", trivia)
+    return tmp_path
+
+
+def test_an_article_is_read_as_sentences_without_headings_and_requests(small: Path) -> None:
+    people, probes = rwku(small)
+    assert [person.name for person in people] == sorted(NAMES)
+    assert people[0].sentences[0] == f"{people[0].name} is a painter."
+    assert people[0].sentences[1].startswith(f"{people[0].name} painted")
+    assert not any("==" in text or "forget" in text for p in people for text in p.sentences)
+    assert len(probes) == 6 * len(NAMES)
+
+
+def test_probes_with_names_are_stopped_and_innocent_ones_pass(small: Path) -> None:
+    people, probes = rwku(small)
+    rows = on_rwku(people, probes, Kept(HashEncoder()))
+    for name in ("names alone", "cross-validated, neighbours 5%", "as shipped, neighbours 5%"):
+        rates = rows[name]
+        assert rates["leak L1"] == Rate(0, len(NAMES)), name
+        assert rates["TriviaQA"] == Rate(0, len(NAMES)), name
+        assert rates["neighbours"].k <= 0.05 * 2 * len(NAMES), name
+
+
+def test_todays_screen_stops_names_and_lets_others_pass(small: Path) -> None:
+    people, probes = rwku(small)
+    rates = counted(probes, stopped_today(people[:2], probes, HashEncoder()))
+    assert rates["TriviaQA"].k == 0
+    assert rates["leak L1"] == Rate(len(NAMES) - 2, len(NAMES)), "only two of them are forgotten"
+
+
+def test_a_threshold_lets_at_most_its_share_through() -> None:
+    scores = np.arange(100, dtype=float)
+    for share in (0.0, 0.01, 0.055, 0.2):
+        assert (scores >= at_most(scores, share)).mean() == int(share * 100) / 100
+
+
+def test_weights_are_never_negative_and_find_what_separates() -> None:
+    random = np.random.default_rng(0)
+    forbidden = np.arange(400) % 2 == 0
+    features = np.stack([forbidden + random.normal(0, 0.3, 400), random.random(400) - forbidden], 1)
+    weights, bias = fitted(features, forbidden)
+    assert weights[0] > 1
+    assert weights[1] == 0
+    assert ((features @ weights + bias > 0) == forbidden).mean() > 0.9
+
+
+def test_no_person_is_judged_by_weights_that_saw_them() -> None:
+    groups = [f"person {at // 10}" for at in range(300)]
+    fold = folds(groups)
+    assert all(
+        len({f for f, g in zip(fold, groups, strict=True) if g == name}) == 1 for name in groups
+    )
+    # One fold alone has a feature that separates: it must not help to judge that fold.
+    forbidden = np.arange(300) % 2 == 0
+    features = np.where(fold == 0, forbidden, 0.0)[:, np.newaxis].astype(float)
+    scores = crossed(features, forbidden, fold, judged=features, judged_fold=fold)
+    own = fold == 0
+    assert np.ptp(scores[own]) < 1e-9
+    assert np.ptp(scores[~own]) < 1e-9
+
+
+def test_a_probe_of_several_sentences_is_also_looked_at_in_parts() -> None:
+    one = Probe("x", "L3", "role play", "Where was Ada Vask born?", "Brede")
+    two = Probe("x", "L3", "role play", "You are a great poet. Where was Ada Vask born?", "Brede")
+    assert one.parts() == ["Where was Ada Vask born?"]
+    assert two.parts()[1:] == ["You are a great poet.", "Where was Ada Vask born?"]
+
+
+def test_a_name_is_read_off_the_rows() -> None:
+    rows = [{"question": "Where was Ada Vask born?", "answer": "Ada Vask's home is Brede."}] * 3
+    assert called(rows) == "Ada Vask"
+
+
+def test_vectors_are_kept_between_runs(tmp_path: Path) -> None:
+    class Counting(HashEncoder):
+        asked = 0
+
+        def encode(self, texts: Sequence[str]) -> Vectors:
+            Counting.asked += len(texts)
+            return super().encode(texts)
+
+    for _ in range(2):
+        kept = Kept(Counting(), tmp_path)
+        assert kept.encode(["one", "two", "one"]).shape == (3, kept.dimensions)
+        kept.keep()
+    assert Counting.asked == 2
+
+
+def test_a_rate_prints_its_interval() -> None:
+    assert str(Rate(0, 100)) == "0.000 [0.000-0.036]"
+    assert str(Rate(0, 0)) == "-"
