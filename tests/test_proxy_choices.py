@@ -181,11 +181,9 @@ async def test_a_name_split_over_two_channels_is_seen_before_its_beginning_leave
     closing: bool,
 ) -> None:
     given = choices()
-    pieces = [Delta(THINKS, "I think of Hog"), *([Closed(THINKS)] if closing else [])]
-    texts, reasons = await told(
-    closing_piece: list[Piece] = [Closed(THINKS)] if closing else []
-    pieces: list[Piece] = [Delta(THINKS, "I think of Hog"), *closing_piece]
-    )
+    ending: list[Piece] = [Closed(THINKS)] if closing else []
+    said = [Delta(THINKS, "I think of Hog"), *ending, Delta(SAYS, "warts. " + LONG + LONG)]
+    texts, reasons = await told(given, [*said, Finished(0, "stop")])
     assert reasons == {0: REFUSED}
     assert "0.reasoning" not in texts
     assert [seen.where for seen in given.seen if seen.verdict.hit] == ["0.joined"]
