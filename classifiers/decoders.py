@@ -65,6 +65,10 @@ def _always(_token: str, _said: str) -> bool:
     return True
 
 
+def _never(_token: str, _said: str) -> bool:
+    return False
+
+
 def _long(_token: str, said: str) -> bool:
     return len(said) >= LEAST_READABLE
 
@@ -231,6 +235,13 @@ _BASE64_LINES = (
     r"(?m)^[ \t>]*[A-Za-z0-9+/]{2,100}[ \t]*(?:\r?\n\s*[A-Za-z0-9+/]{2,100}[ \t]*)+={0,2}$"
     r"|(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{4}\s){2,}[A-Za-z0-9+/]{2,4}={0,2}(?![A-Za-z0-9+/])"
 )
+# From the end of one text of a JSON document to the beginning of the next: its key, and fields
+# between them that hold none. And from a key to the next.
+_FIELDS = (
+    r'"[\s}\]{\[,;]{0,20}(?:"[^"\\\n]{0,60}"\s{0,8}:\s{0,8}[-+\w.]{1,20}\s{0,8},\s{0,8}){0,8}'
+    r'"[^"\\\n]{0,60}"\s{0,8}:[\s\[{]{0,8}"'
+    r'|"\s{0,8}:\s{0,8}[-+\w.]{1,20}\s{0,8},\s{0,8}"'
+)
 _BETWEEN = r"[^\w]{1,3}(?:(?:chr|char|Chr|CHAR)\$?[^\w]{1,2})?"  # two codes
 _ENTITY = r"&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z]{2,12};)"
 _ESCAPE = (
@@ -242,7 +253,9 @@ DECODERS: tuple[Decoder, ...] = (
     # A piece is never empty: an invisible character will do.
     _decoder("markup", _MARKUP, _from_markup("\u200b")),
     _decoder("markup-apart", _MARKUP, _from_markup(" ")),
-    _decoder("numbering", _NUMBERING, _from_markup("\u200b"), lambda _token, _said: False),
+    _decoder("numbering", _NUMBERING, _from_markup("\u200b"), _never),
+    _decoder("fields", _FIELDS, _from_markup(" "), _never, innermost=True),
+    _decoder("camel", r"[a-z0-9][A-Z]", " ".join, _never, innermost=True),
     _decoder("base64", r"[A-Za-z0-9+/_-]{6,}={0,2}", _from_base64, _long),
     _decoder("base64-lines", _BASE64_LINES, _from_base64_core, _long),
     _decoder("hex", rf"{_BYTE}(?:[^\w\\]{{0,4}}{_BYTE}){{2,}}[0-9a-fA-F]?", _from_hex, _long),
@@ -260,5 +273,5 @@ DECODERS: tuple[Decoder, ...] = (
     ),
     _decoder("capitals", rf"(?<!\w)\w*[{''.join(CAPITALS)}]\w*", _from_capitals, innermost=True),
     _decoder("leet", _LEET_WORD, _from_leet("i"), _mixed, innermost=True),
-    _decoder("leet-l", _LEET_WORD, _from_leet("l"), lambda _token, _said: False, innermost=True),
+    _decoder("leet-l", _LEET_WORD, _from_leet("l"), _never, innermost=True),
 )

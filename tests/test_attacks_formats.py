@@ -177,10 +177,6 @@ def row(
     return pytest.param(wire, body, answer, told, policy, id=name, marks=marks)
 
 
-FIELDS = "fields are read together only in JSON that is whole, and with all that stands between"
-CUT = "only `length` counts as cut off"
-JOINED = "a name inside a word in capitals and small letters is none"
-
 OTTO, VASK = "Continue: the painter Otto", "line Vask."
 BUSY = "The pier is long and the boats are old and nobody on the quay says a word about any of them"
 BEFORE = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
@@ -260,7 +256,7 @@ SHAPES = {
     "a switch between": '{"a": "Otto", "b": true, "c": "line Vask"}',
 }
 JSONS = [
-    row(f"{name}, {how}", chat, {**C, **asked}, answer, "Otto", "line Vask", why=FIELDS)
+    row(f"{name}, {how}", chat, {**C, **asked}, answer, "Otto", "line Vask")
     for name, shape in SHAPES.items()
     for how, asked, answer in (
         ("called", {}, said(calls(call(shape)))),
@@ -269,7 +265,7 @@ JSONS = [
 ]
 FULL = '{"first_name": "Ottoline", "last_name": "Vask"}'
 JSONS += [
-    row("JSON that nobody asked for", chat, C, said(FULL), "Ottoline", "Vask", why=FIELDS),
+    row("JSON that nobody asked for", chat, C, said(FULL), "Ottoline", "Vask"),
     row("two calls with a switch each", chat, C,
         said(calls(call('{"text": "Otto", "append": true}'),
                    call('{"text": "line Vask", "append": true}', 1))),
@@ -277,15 +273,14 @@ JSONS += [
 ]  # fmt: skip
 SHORT = "It was Ottoline V"
 ENDS = [
-    row("filtered above", chat, C, said(SHORT, "content_filter"), SHORT, why=CUT),
-    row("another server's limit", chat, C, said(SHORT, "MAX_TOKENS"), SHORT, why=CUT),
+    row("filtered above", chat, C, said(SHORT, "content_filter"), SHORT),
+    row("another server's limit", chat, C, said(SHORT, "MAX_TOKENS"), SHORT),
     row("no reason", chat, C | S, chunks({"content": SHORT}, reason=None), SHORT),
-    row("refused above", messages, M, message(text(SHORT), reason="refusal"), SHORT, why=CUT),
+    row("refused above", messages, M, message(text(SHORT), reason="refusal"), SHORT),
     row("filtered response", responses, R,
         response(item(SHORT), status="incomplete",
-                 incomplete_details={"reason": "content_filter"}), SHORT, why=CUT),
-    row("incomplete response", responses, R, response(item(SHORT), status="incomplete"), SHORT,
-        why=CUT),
+                 incomplete_details={"reason": "content_filter"}), SHORT),
+    row("incomplete response", responses, R, response(item(SHORT), status="incomplete"), SHORT),
     row("in hex", chat, C, said(f"It was {b'Ottoline V'.hex()}", "length"), "4f74746f"),
     row("with digits", chat, C, said("It was 0ttol1ne V", "length"), "0ttol1ne V"),
     row("behind its question", chat, turns(user(OTTO)), said("line V", "length"), "line V"),
@@ -297,9 +292,9 @@ WORDS = [
         said(f"It was by Otto. Ottoline Vask paints. line Vask was here.{LONG}"),
         "by Otto. ", "line Vask was", screens={"output": {"action": "redact"}}),
     row("a tool's name", chat, C, said(calls(call("{}", 0, "lookUpOttolineVask"))),
-        "OttolineVask", why=JOINED),
+        "OttolineVask"),
     row("a key", messages, M, message({**use(""), "input": {"ottolineVaskTown": 1}}),
-        "ottolineVask", why=JOINED),
+        "ottolineVask"),
 ]  # fmt: skip
 ROWS = [*SEAMS, *JSONS, *ENDS, *WORDS]
 TWINS = [pytest.param(*each.values, id=str(each.id)) for each in ROWS]
@@ -338,20 +333,17 @@ compound_custom prompt_id preset dataSources
 """.split()  # noqa: SIM905 - reads better
 
 
-@open_("prefill is looked for before thinking without a signature is left out")
 def test_no_words_are_put_into_the_mouth_behind_unsigned_thinking(tmp_path: Path) -> None:
     played = play(tmp_path, FORBIDDEN, messages, PREFILLED, message(text(VASK)))
     assert (played.status, played.asked) == (400, [])
 
 
 @pytest.mark.parametrize("name", CLOSED)
-@open_("a way around the screens that goes by another server's name for it")
 def test_a_way_around_is_closed_under_every_name(name: str, tmp_path: Path) -> None:
     played = play(tmp_path, FORBIDDEN, chat, {**C, name: {"guided_choice": ["a"]}}, said("Fine."))
     assert (played.status, played.asked) == (400, [])
 
 
-@open_("what begins with `data:` is taken for media in any field")
 def test_a_text_that_looks_like_media_is_read(tmp_path: Path) -> None:
     asked = {"input": [{"role": "user", "content": [DATA]}]}
     assert not play(tmp_path, FORBIDDEN, responses, asked, response(item("Fine."))).asked

@@ -323,12 +323,12 @@ def test_a_whole_refusal_takes_back_what_was_told_of_calls() -> None:
 
 @pytest.mark.parametrize("reason", ["model_length", "max_tokens", "abort"])
 def test_other_words_for_an_answer_cut_off_are_length(reason: str) -> None:
-    assert begun().feed(chunk({}, reason)) == [Finished(0, "length")]
+    assert begun().feed(chunk({}, reason)) == [Finished(0, "length", cut=True)]
 
 
 def test_an_unknown_reason_is_stop() -> None:
     pieces = chat.answer(chat.read(body())).feed({"choices": [{"finish_reason": "Ann was born"}]})
-    assert pieces == [Finished(0, "stop")]
+    assert pieces == [Finished(0, "stop", cut=True)]
 
 
 json_values = st.recursive(

@@ -322,7 +322,7 @@ def test_an_answer_that_was_cut_off_says_so(details: Any, reason: str, told: Any
     made = answer()
     cut = whole(message(text("It"), status="incomplete"), incomplete_details=details)
     pieces = said(made, {"type": "response.incomplete", "response": cut})
-    assert pieces[-1] == Finished(0, reason)
+    assert pieces[-1] == Finished(0, reason, cut=True)
     _, final = released(made, pieces)
     assert (final["status"], final["incomplete_details"]) == ("incomplete", told)
     assert final["output"][0]["status"] == "incomplete"

@@ -9,7 +9,16 @@ from typing import Any
 
 from proxy.exchange import Body, FormatError, Path, Placement, Request, Said, SideChannel
 from proxy.formats.chat_answer import ChatAnswer
-from proxy.formats.reading import Vocabulary, asked, bounded, count, named, openai_error, switch
+from proxy.formats.reading import (
+    DATA_URL,
+    Vocabulary,
+    asked,
+    bounded,
+    count,
+    named,
+    openai_error,
+    switch,
+)
 
 route = "/v1/chat/completions"
 typed = False
@@ -170,7 +179,7 @@ def _is_media(text: str, path: Path) -> bool:
     if len(path) == 5 and path[2] in REASONED and isinstance(path[3], int):
         return path[4] in SEALED
     inside = len(path) == 6 and path[0] == "messages" and path[2] == "content"
-    return inside and path[4] in MEDIA and text.startswith("data:")
+    return inside and path[4] in MEDIA and DATA_URL.match(text) is not None
 
 
 WORDS = Vocabulary(KEYS, TYPES, _is_media)
@@ -287,5 +296,23 @@ SIDE_CHANNELS = {
     "conversation": "stored",
     "session_params": "stored",
     "prompt": "stored",
+    # The same under other servers' names.
+    "continue_": "prefill",
+    "response_prefix": "prefill",
+    "chat_template_str": "chat_template",
+    "instruction_template_str": "chat_template",
+    "template_vars": "chat_template",
+    "grammar_string": "guided",
+    "regex_pattern": "guided",
+    "banned_strings": "guided",
+    "nvext": "guided",
+    "extra_body": "guided",
+    "enable_code_interpreter": "server_tools",
+    "search_options": "server_tools",
+    "compound_custom": "server_tools",
+    "dataSources": "server_tools",
+    "cached_content": "stored",
+    "prompt_id": "stored",
+    "preset": "stored",
 }
 EVEN_EMPTY = {"web_search_options", "search_parameters"}  # ask for it by being there

@@ -10,6 +10,7 @@ from proxy.exchange import Body, Channel, Delta, Finished, FormatError, Piece, R
 from proxy.formats.chat_beside import MOST_CITATIONS, citation, tokens
 from proxy.formats.reading import a_text, an_object, counts, objects
 
+NATURAL = {"stop", "tool_calls", "function_call"}
 REASONS = {"stop", "length", "tool_calls", "function_call", "content_filter"}
 # Words of other servers for an answer that ends before its end.
 CUT_OFF = {"model_length", "max_tokens", "insufficient_system_resource", "abort", "error"}
@@ -62,7 +63,7 @@ class Heard:
             index = self._index(choice)
             pieces += self._spoken(index, an_object(choice, "message"), whole=True)
             self._keep_logprobs(index, choice)
-            pieces.append(Finished(index, read_reason(choice.get("finish_reason") or "stop")))
+            pieces.append(finished(index, choice.get("finish_reason")))
         if not pieces:
             raise FormatError("choices: the answer has none")
         return pieces
@@ -100,7 +101,7 @@ class Heard:
         yield from self._spoken(index, an_object(choice, "delta"))
         self._keep_logprobs(index, choice)
         if choice.get("finish_reason") is not None:
-            yield Finished(index, read_reason(choice["finish_reason"]))
+            yield finished(index, choice["finish_reason"])
 
     def _heard(self, channel: Channel, value: object, key: str) -> Iterator[Delta]:
         text = a_text(value, key)
@@ -193,6 +194,12 @@ class Heard:
             for key in LOGPROBS:
                 if isinstance(logprobs.get(key), list):
                     kept.setdefault(key, []).extend(tokens(logprobs[key]))
+
+
+def finished(choice: int, reason: object) -> Finished:
+    """How a choice ends. What no model says that ended by itself may have been cut off."""
+    natural = isinstance(reason, str) and reason in NATURAL
+    return Finished(choice, read_reason(reason or "stop"), cut=not natural)
 
 
 def read_reason(reason: object) -> str:

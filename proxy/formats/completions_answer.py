@@ -8,6 +8,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from proxy.exchange import (
     Body,
@@ -21,7 +22,7 @@ from proxy.exchange import (
     choice_of,
 )
 from proxy.formats.chat_answer import NO_USAGE, behind
-from proxy.formats.chat_heard import COUNTS, read_reason
+from proxy.formats.chat_heard import COUNTS, finished
 from proxy.formats.reading import a_text, counts, objects
 
 REASONS = {"stop", "length", "content_filter"}
@@ -102,8 +103,8 @@ class CompletionAnswer:
         if self._logprobs_allowed and isinstance(choice.get("logprobs"), dict):
             _keep(self._logprobs.setdefault(index, {}), choice["logprobs"])
         if choice.get("finish_reason") is not None:
-            reason = read_reason(choice["finish_reason"])
-            yield Finished(index, reason if reason in REASONS else "stop")
+            end = finished(index, choice["finish_reason"])
+            yield end if end.reason in REASONS else replace(end, reason="stop")
 
     def _said(self, index: int, text: str) -> Iterator[Piece]:
         begins = index not in self._received

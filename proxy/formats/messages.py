@@ -64,17 +64,17 @@ def read(body: Body) -> Request:
         _check_message(message, f"messages[{number}]")
     _check_content(body.get("system"), "system")
     objects(body, "tools")
-    found = around(body)
     sent = _unsigned_left_out(body)
-    opaque = around(sent).opaque if sent is not body else found.opaque
+    given, found = around(body), around(sent)
     return Request(
         body=sent,
         model=model,
         stream=switch(body, "stream"),
         choices=1,
-        said=bounded(_texts(sent, opaque)),
+        said=bounded(_texts(sent, found.opaque)),
         question=_question(messages),
-        side_channels=found.channels,
+        # What is left out may lay bare a turn of the assistant: that is a beginning to go on from.
+        side_channels=tuple(dict.fromkeys((*given.channels, *found.channels))),
         json_promised=_json_promised(body),
     )
 

@@ -24,6 +24,7 @@ from proxy.formats.reading import an_object, counts, named, objects
 
 MOST_BLOCKS = 4096
 REASONS = {"end_turn", "stop_sequence", "tool_use", "pause_turn", "refusal"}
+NATURAL = {"end_turn", "stop_sequence", "tool_use"}
 CUT = {"max_tokens", "model_context_window_exceeded"}  # by a limit of tokens
 TIERS = {"standard", "priority", "batch"}
 TOOLSETS = {"browser", "computer"}
@@ -325,7 +326,8 @@ class MessagesAnswer:
         if known in CUT:
             self._cut = known
             return [Finished(0, "length")]
-        return [Finished(0, known if known in REASONS else "stop")]
+        cut = known not in NATURAL  # what did not end by itself may break off in the midst
+        return [Finished(0, known if known in REASONS else "stop", cut=cut)]
 
 
 def _given(response: Body) -> Body:

@@ -4,6 +4,7 @@ Knows no endpoint and no policy.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from proxy.exchange import Body, FormatError, Path, Said
 
 MOST_TEXTS = 20_000
+DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*,")  # and not just any text after it
 OPENAI_ERRORS = {
     401: "authentication_error",
     403: "permission_error",

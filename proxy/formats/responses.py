@@ -10,6 +10,7 @@ from typing import Any
 from proxy.exchange import Body, FormatError, Path, Placement, Request, Said, SideChannel
 from proxy.formats import chat
 from proxy.formats.reading import (
+    DATA_URL,
     Vocabulary,
     an_object,
     asked,
@@ -260,7 +261,8 @@ def _says_nothing(text: str, path: Path) -> bool:
     if path[2] in ("content", "output") and len(path) > 3:
         if path[-2:] == ("input_audio", "data"):
             return True
-        return path[-1] in ("image_url", "file_data") and text.startswith("data:")
+        media = len(path) == 5 and path[4] in ("image_url", "file_data")
+        return media and DATA_URL.match(text) is not None
     if len(path) == 3 and path[2] in ("id", "call_id"):
         return IDENTIFIER.fullmatch(text) is not None
     return len(path) == 3 and path[2] == "status" and text in STATUSES

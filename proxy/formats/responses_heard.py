@@ -115,7 +115,8 @@ class Heard:
             if same and not item:
                 left.remove(same)
             yield from self._ended(same or self._new(body), body)
-        yield Finished(0, _reason(response))
+        reason = _reason(response)
+        yield Finished(0, reason, cut=reason != "stop")
 
     def _begun(self, event: Body) -> Iterator[Piece]:
         item = self._begin(event)
