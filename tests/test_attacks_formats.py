@@ -1,7 +1,6 @@
 """Attacks that came through when they were tried, in every wire format: a row is a smallest input.
 
-What is marked fails today; whoever mends its cause takes the mark away. The twin of a row runs it
-under a policy that forbids somebody else: then all of it must arrive.
+The twin of a row runs it under a policy that forbids somebody else: then all of it must arrive.
 """
 
 import asyncio
@@ -169,12 +168,9 @@ def result(words: str) -> Body:
     return {"type": "tool_result", "tool_use_id": "t1", "content": words}
 
 
-def row(
-    name: str, wire: Format, body: Body, answer: Answer, *told: str, why: str = "", **policy: Any
-) -> Any:
+def row(name: str, wire: Format, body: Body, answer: Answer, *told: str, **policy: Any) -> Any:
     """An attack: it came through where every string of `told` reaches the client."""
-    marks = [pytest.mark.xfail(strict=True, reason=why)] if why else []
-    return pytest.param(wire, body, answer, told, policy, id=name, marks=marks)
+    return pytest.param(wire, body, answer, told, policy, id=name)
 
 
 OTTO, VASK = "Continue: the painter Otto", "line Vask."
@@ -316,10 +312,6 @@ def test_what_nobody_forbids_comes_through(
     played = play(tmp_path, OTHER | policy, wire, body, answer)
     assert (played.status, played.record["outcome"]) == (200, "answered")
     assert all(part in played.told for part in told)
-
-
-def open_(why: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=why)
 
 
 THINKING = {"role": "user", "content": [thought("x")]}
