@@ -46,13 +46,14 @@ def main() -> int:
 
 def with_tree(readme: str) -> str:
     """The README with the first sentence of every module between its tree marks."""
-    lines = []
+    rows = []
     for package in PACKAGES:
         folder = README.parent / package
-        lines.append(f"{package}/".ljust(28) + _heading(folder / "__init__.py"))
+        rows.append((f"{package}/", folder / "__init__.py"))
         modules = sorted(p for p in folder.rglob("*.py") if p.name != "__init__.py")
-        lines += [f"  {p.relative_to(folder)}".ljust(28) + _heading(p) for p in modules]
-    tree = "\n".join(lines)
+        rows += [(f"  {p.relative_to(folder)}", p) for p in modules]
+    width = max(len(name) for name, _ in rows) + 2
+    tree = "\n".join(name.ljust(width) + _heading(path) for name, path in rows)
     return TREE.sub(lambda _: f"```text\n{tree}\n```\n", readme)
 
 
