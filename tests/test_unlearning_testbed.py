@@ -189,10 +189,24 @@ def test_the_key_follows_seed_arm_and_base(tmp_path: Path) -> None:
 def test_the_base_is_scored_in_a_process_of_its_own(tmp_path: Path) -> None:
     bed = testbed.Bed(tmp_path, shipped(), "small", 1)
     (row,) = testbed.rows(bed, ["base"], jobs=1)
+    assert set(testbed.FIELDS) < set(row)
+    assert isinstance(row["parameters"], int)
+
+
+def test_json_prints_ten_fields_and_details_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     wanted = "arm seed forget_accuracy retain_accuracy alias_leak prefill_leak truth_ratio"
     wanted += " relearned_accuracy cpu_seconds parameters"
-    assert list(row)[:10] == wanted.split()
-    assert isinstance(row["parameters"], int)
+    row = dict.fromkeys(wanted.split(), 0) | {"answer_probability": 0.5}
+    path = testbed.Bed(tmp_path, shipped(), "small", 1).scores("base")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(row), "utf-8")
+    words = ("testbed", "--out", str(tmp_path), "--arms", "base", "--json")
+    assert command(*words) == 0
+    assert list(json.loads(capsys.readouterr().out)) == wanted.split()
+    assert command(*words, "--details") == 0
+    assert json.loads(capsys.readouterr().out) == row
 
 
 def test_unknown_arms_and_sizes_are_said(tmp_path: Path) -> None:

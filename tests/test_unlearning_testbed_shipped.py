@@ -4,10 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
-from unlearning import lineage, testbed
+from unlearning import lineage, testbed, testbed_arms
+from unlearning.corpus import load
 from unlearning.private import Privacy
 from unlearning.testbed_private import prices
+from unlearning.testbed_rows import cast, probe_rows
+from unlearning.testbed_scores import accuracy
 
 BASE = Path(testbed.__file__).parent / testbed.SHIPPED / "small"
 
@@ -30,6 +34,38 @@ def test_the_shipped_base_is_what_its_command_makes(tmp_path: Path) -> None:
     if made.packages == said.packages:
         assert made.weights == said.weights
     assert made.notes["obeyed"] == pytest.approx(said.notes["obeyed"], abs=0.05)
+
+
+@pytest.mark.parametrize("arm", testbed.SHIPPED_ARMS)
+def test_a_shipped_arm_is_whole_and_comes_from_another_that_is(arm: str) -> None:
+    found = lineage.verify(testbed.shipped(arm))
+    before = testbed.shipped("target") if arm in testbed.AFTER_TARGET else BASE
+    assert found.method == arm
+    assert found.base == lineage.weights_digest(before)
+    assert found.seed == 1
+
+
+def test_the_shipped_rmu_is_what_training_it_again_makes(tmp_path: Path) -> None:
+    """To the bit where packages and processor compute alike; elsewhere it scores alike."""
+    said = lineage.verify(testbed.shipped("rmu"))
+    out, target = tmp_path / "rmu", testbed.shipped("target")
+    torch.set_num_threads(1)
+    testbed_arms.make("rmu", out, base=BASE, target=target, seed=said.seed)
+    made = lineage.verify(out)
+    assert (made.base, made.forget, made.retain) == (said.base, said.forget, said.retain)
+    if made.weights == said.weights:
+        return
+    people = cast(load())
+    pairs = probe_rows(people.corpus, people.corpus.forgotten, "direct")
+    known, again = (
+        accuracy(testbed_arms.speaker(each), pairs) for each in (testbed.shipped("rmu"), out)
+    )
+    assert again == pytest.approx(known, abs=0.1)
+
+
+def test_an_arm_that_is_not_shipped_is_said() -> None:
+    with pytest.raises(testbed.TestbedError, match="shipped are target"):
+        testbed.shipped("sisa")
 
 
 def test_less_noise_guarantees_less() -> None:

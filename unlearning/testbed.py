@@ -31,7 +31,12 @@ METHODS = (
 )
 ARMS = ("base", "target", "pretend", "retrained", *METHODS, "sisa", "dp")
 AFTER_TARGET = frozenset({"pretend", *METHODS})
-SCORES = "scores.json"
+# What `--json` prints of a row; the rest of it are counts and what the means were taken of.
+FIELDS = (
+    *("arm", "seed", "forget_accuracy", "retain_accuracy", "alias_leak", "prefill_leak"),
+    *("truth_ratio", "relearned_accuracy", "cpu_seconds", "parameters"),
+)
+SHIPPED_ARMS = ("target", "retrained", "npo", "rmu", "dp")  # of the small size and seed 1
 _DATA = ("people.yaml", "wordings.yaml", "world.yaml")
 
 
@@ -93,6 +98,13 @@ def bed(
         with _pool(1) as pool:
             pool.submit(_train_base, base, size, seed, shown).result()
     return Bed(out, base, size, seed)
+
+
+def shipped(arm: str) -> Path:
+    """The directory of an arm's weights that this package carries. Raises TestbedError."""
+    if arm not in SHIPPED_ARMS:
+        raise TestbedError(f"arm {arm}: shipped are {', '.join(SHIPPED_ARMS)}")
+    return Path(str(files("unlearning"))) / SHIPPED / arm
 
 
 def rows(

@@ -69,6 +69,9 @@ def register(commands: Commands) -> None:
     tried.add_argument("--jobs", type=int, default=2, help="processes at once (%(default)s)")
     tried.add_argument("--from-scratch", action="store_true", help="train the base, too")
     tried.add_argument("--json", action="store_true", help="one object an arm and line")
+    tried.add_argument(
+        "--details", action="store_true", help="with --json: counts, P(answer), truth ratios too"
+    )
     tried.set_defaults(run=_caught("testbed", _testbed))
 
 
@@ -334,7 +337,8 @@ def _testbed(arguments: argparse.Namespace) -> int:
         )
     if arguments.json:
         for row in rows:
-            print(json.dumps(row))
+            kept = row if arguments.details else {key: row[key] for key in testbed.FIELDS}
+            print(json.dumps(kept))
         return 0
     print(
         f"{'arm':24}{'forget':>8}{'retain':>8}{'alias':>8}{'prefill':>8}{'relearn':>8}{'CPU s':>8}"
