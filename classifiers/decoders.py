@@ -9,9 +9,11 @@ import html
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import unquote
 
 from classifiers.confusables import CAPITALS
+from classifiers.fields import FIELDS, Record, records, rows
 
 LEAST_READABLE = 8  # characters that a piece must hide for an encoder to be asked about it
 LEAST_MIXED = 16  # characters of base64 that may be all small letters
@@ -24,6 +26,7 @@ _DIGITS_INSIDE = re.compile(r"[^\W\d_][\d@$!|+€]+[^\W\d_]")
 _LINK = re.compile(r"\[([^\[\]\n]{1,100})\]\([^()\n]{0,300}\)")
 _LETTER = re.compile(r"[^\W\d_]")
 _NO_BASE64 = re.compile(r"[/_+-]+")
+_HUMP = re.compile(r"(?<=[a-zà-öø-ÿ0-9])(?=[A-ZÀ-ÖØ-Þ])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LATIN = re.compile(r"[A-Za-z]")
 _HEX = "0123456789abcdefABCDEF"
 _CAPITALS = str.maketrans(CAPITALS)
@@ -40,6 +43,24 @@ class Piece:
     end: int
     text: str = field(repr=False)
     readable: bool
+
+
+class Disguise(Protocol):
+    """One way to hide: where it shows in a text, and what it says there."""
+
+    @property
+    def name(self) -> str:
+        """The disguise, as audit records call it."""
+        ...
+
+    @property
+    def innermost(self) -> bool:
+        """Whether nothing else hides beneath it."""
+        ...
+
+    def find(self, text: str) -> Iterator[Piece]:
+        """Every piece of a text that is in this disguise, in order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +82,19 @@ class Decoder:
                 yield Piece(*match.span(), said, self.readable(token, said))
 
 
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """Values of one record, read in other orders than they stand in."""
+
+    name: str
+    read: Callable[[str], Iterator[Record]]
+    innermost: bool = True
+
+    def find(self, text: str) -> Iterator[Piece]:
+        for record in self.read(text):
+            yield Piece(record.start, record.end, record.said, readable=False)
+
+
 def _always(_token: str, _said: str) -> bool:
     return True
 
@@ -71,6 +105,10 @@ def _never(_token: str, _said: str) -> bool:
 
 def _long(_token: str, said: str) -> bool:
     return len(said) >= LEAST_READABLE
+
+
+def _of_json(token: str, _said: str) -> bool:
+    return '"' in token and ":" in token
 
 
 def _mixed(token: str, _said: str) -> bool:
@@ -194,6 +232,10 @@ def _from_capitals(token: str) -> str | None:
     return token.translate(_CAPITALS) if _LATIN.search(token) else None
 
 
+def _from_camel(token: str) -> str | None:
+    return _HUMP.sub(" ", token)
+
+
 def _from_markup(between: str) -> Callable[[str], str | None]:
     """Words with markup between or inside them as they are shown: apart, or as one."""
 
@@ -222,7 +264,7 @@ _BYTE = r"(?:\\x|0x)?[0-9a-fA-F]{2}"
 # HTML tags and comments, Markdown emphasis inside a word, links and footnotes, LaTeX commands,
 # terminal colours, and the hyphen at the end of a line.
 _MARKUP = (
-    r"</?[A-Za-z][^<>]{0,200}>|<!--[^<>]{0,200}-->|\[[^\[\]\n]{1,100}\]\([^()\n]{0,300}\)"
+    r"</?[A-Za-z][^<>]{0,200}>|<!--[^<>]{0,200}-->|/\*[^*]{0,200}\*/|\[[^\[\]\n]{1,100}\]\([^()\n]{0,300}\)"
     r"|\[\^?\w{1,8}\]|\\[A-Za-z]{2,12}\{|(?<=\w)\}|\x1b\[[0-9;]{0,12}m"
     r"|(?<=\w)(?:[*_~`]{1,3}|\\)(?=\w)|(?<=\w)[*_~`]{1,3}(?=\s|$)|-[ \t]*\n\s*"
 )
@@ -235,13 +277,9 @@ _BASE64_LINES = (
     r"(?m)^[ \t>]*[A-Za-z0-9+/]{2,100}[ \t]*(?:\r?\n\s*[A-Za-z0-9+/]{2,100}[ \t]*)+={0,2}$"
     r"|(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{4}\s){2,}[A-Za-z0-9+/]{2,4}={0,2}(?![A-Za-z0-9+/])"
 )
-# From the end of one text of a JSON document to the beginning of the next: its key, and fields
-# between them that hold none. And from a key to the next.
-_FIELDS = (
-    r'"[\s}\]{\[,;]{0,20}(?:"[^"\\\n]{0,60}"\s{0,8}:\s{0,8}[-+\w.]{1,20}\s{0,8},\s{0,8}){0,8}'
-    r'"[^"\\\n]{0,60}"\s{0,8}:[\s\[{]{0,8}"'
-    r'|"\s{0,8}:\s{0,8}[-+\w.]{1,20}\s{0,8},\s{0,8}"'
-)
+# As programs name things: "lookUpVask". A word that begins with a capital is one as it is, whatever
+# capital stands within: "JavaScript", "McDonald".
+_IDENTIFIER = r"(?<!\w)[a-zà-öø-ÿ]{2,}[A-ZÀ-ÖØ-Þ]\w*"
 _BETWEEN = r"[^\w]{1,3}(?:(?:chr|char|Chr|CHAR)\$?[^\w]{1,2})?"  # two codes
 _ENTITY = r"&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z]{2,12};)"
 _ESCAPE = (
@@ -249,13 +287,15 @@ _ESCAPE = (
     r"|\\[0-7]{2,3}|=[0-9A-F]{2}"
 )
 
-DECODERS: tuple[Decoder, ...] = (
+DECODERS: tuple[Disguise, ...] = (
     # A piece is never empty: an invisible character will do.
     _decoder("markup", _MARKUP, _from_markup("\u200b")),
     _decoder("markup-apart", _MARKUP, _from_markup(" ")),
     _decoder("numbering", _NUMBERING, _from_markup("\u200b"), _never),
-    _decoder("fields", _FIELDS, _from_markup(" "), _never, innermost=True),
-    _decoder("camel", r"[a-z0-9][A-Z]", " ".join, _never, innermost=True),
+    _decoder("fields", FIELDS, _from_markup(" "), _of_json, innermost=True),
+    _Together("records", records),
+    _Together("rows", rows),
+    _decoder("camel", _IDENTIFIER, _from_camel, _never, innermost=True),
     _decoder("base64", r"[A-Za-z0-9+/_-]{6,}={0,2}", _from_base64, _long),
     _decoder("base64-lines", _BASE64_LINES, _from_base64_core, _long),
     _decoder("hex", rf"{_BYTE}(?:[^\w\\]{{0,4}}{_BYTE}){{2,}}[0-9a-fA-F]?", _from_hex, _long),

@@ -12,6 +12,7 @@ from classifiers.views import View, fold
 LEAST = 2  # folded characters of a name
 MOST_FIRST = 3  # words before the last one that may also stand behind it
 LEAST_JOINED = 8  # of a name found across words cut or run together: "Hog-warts", "HarryPotter"
+LEAST_WITHIN = 10  # of one of several words found within a longer word: "#teamharrypotter"
 LEAST_SPELT = 5  # of a name found across letters that stand alone
 MISSPELT = "misspelt"  # a view in audit records
 LEAST_MISSPELT = 11  # letters of a name that is found with a mistake
@@ -45,6 +46,7 @@ class Lexicon:
     def __init__(self, names: Iterable[tuple[str, str]]) -> None:
         owners: dict[str, dict[str, str]] = {}
         self._spaced: set[str] = set()
+        self._run_together: set[str] = set()
         for name, concept in names:
             folded = fold(name)
             if len(folded.replace(" ", "")) < LEAST:
@@ -54,6 +56,8 @@ class Lexicon:
                 )
             for form in _orders(folded):
                 self._spaced.add(form)
+                if " " in form and len(form.replace(" ", "")) >= LEAST_WITHIN:
+                    self._run_together.add(form.replace(" ", ""))
                 for pattern in (form, form.replace(" ", "")):
                     owners.setdefault(pattern, {}).setdefault(concept, name)
         self._owners = list(owners.items())
@@ -121,7 +125,9 @@ class Lexicon:
         places = [at for at, char in enumerate(text) if char != " "]
         for pattern, first, behind in matches:
             start, end = places[first], places[behind - 1] + 1
-            if behind - first >= _least(text[start:end]) and _bounded(text, start, end):
+            said = text[start:end]
+            within = " " not in said and self._owners[pattern][0] in self._run_together
+            if within or (behind - first >= _least(said) and _bounded(text, start, end)):
                 yield pattern, start, end
 
     def _misspelt(self, view: View) -> Iterator[tuple[str, int, int]]:

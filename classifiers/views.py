@@ -6,13 +6,14 @@ something in the text asks for them, bounded in number and size.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain
 
 from classifiers.confusables import CAPITALS, STRANGE, TO_LATIN
-from classifiers.decoders import DECODERS, Decoder
+from classifiers.decoders import DECODERS, Disguise
+from classifiers.language import likelier
 from classifiers.verdict import Span
 
 MOST_VIEWS = 128
@@ -26,12 +27,8 @@ ROT13 = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "nopqrstuvwxyzabcdefghijklmNOPQRSTUVWXYZABCDEFGHIJKLM",
 )
-# The commonest English words: what tells language from language turned round.
-_FREQUENT = """
-the of and to in a is was that for on with as by at from his her it he she be are an or who not what
-"""
-FREQUENT = frozenset(_FREQUENT.split())
-LANGUAGE = 3  # frequent words that hardly stand in a text by chance
+_KEYED = re.compile(r"[\"'`]\s{0,8}:")
+_JSON = re.compile(r"[{}\[\]\"\\,:_]+|(?<!\w)'|'(?!\w)")
 
 
 class UnreadableError(ValueError):
@@ -81,7 +78,12 @@ def fold(text: str) -> str:
 
 
 def reading(text: str) -> str:
-    """The text for an encoder: what can be seen of it, look-alikes undone where scripts mix."""
+    """The text for an encoder: what can be seen of it, look-alikes undone where scripts mix.
+
+    Of JSON the words only: between its marks an encoder sees no sentence.
+    """
+    if _KEYED.search(text):
+        text = _JSON.sub(" ", text)
     if text.isascii():
         return " ".join(text.split())
     seen = (
@@ -116,14 +118,14 @@ def _all(plain: _Source) -> Iterator[View]:
     yield first
     decoded = list(_decoded(plain))
     yield from map(_view, decoded)
-    yield from _turned(first, first)
+    yield from _turned(first)
     for source in decoded:
         if not source.innermost:
             yield from map(_view, _decoded(source))
-        yield from _turned(_view(source), first)
-    for source in (_reversed(plain), _rotated(plain)):
+        yield from _turned(_view(source))
+    for source, turn in ((_reversed(plain), _backwards), (_rotated(plain), _rot13)):
         for view in map(_view, _decoded(source)):
-            yield _if_language(view, first)
+            yield _where_likelier(view, turn)
 
 
 def _decoded(source: _Source) -> Iterator[_Source]:
@@ -133,7 +135,7 @@ def _decoded(source: _Source) -> Iterator[_Source]:
             yield found
 
 
-def _undone(source: _Source, decoder: Decoder) -> _Source | None:
+def _undone(source: _Source, decoder: Disguise) -> _Source | None:
     """The text with what a decoder finds replaced, if it finds anything.
 
     Each new character stands for the whole range that it was decoded from.
@@ -213,33 +215,37 @@ def _unmixed(word: str) -> str:
     return "".join(TO_LATIN.get(char, char) for char in lowered)
 
 
-def _turned(view: View, plain: View) -> Iterator[View]:
+def _turned(view: View) -> Iterator[View]:
     """Read backwards, and rotated by 13 letters."""
     said = view.reading
-    backwards = View(
-        _label(view.name, "reversed"),
-        view.text[::-1],
-        said and said[::-1],
-        view.starts[::-1],
-        view.ends[::-1],
-    )
-    rotated = View(
-        _label(view.name, "rot13"),
-        view.text.translate(ROT13),
-        said and said.translate(ROT13),
-        view.starts,
-        view.ends,
-    )
-    yield _if_language(backwards, plain)
-    yield _if_language(rotated, plain)
+    backwards = _label(view.name, "reversed"), view.text[::-1], view.starts[::-1], view.ends[::-1]
+    rotated = _label(view.name, "rot13"), view.text.translate(ROT13), view.starts, view.ends
+    for turn, (name, text, starts, ends) in ((_backwards, backwards), (_rot13, rotated)):
+        likely = None
+        if said:
+            words = said.split(" ")
+            turned = [turn(word) for word in words]
+            if found := likelier(words, turned):
+                kept = turned[found]
+                likely = " ".join(kept[::-1] if turn is _backwards else kept)
+        yield View(name, text, likely, starts, ends)
 
 
-def _if_language(view: View, plain: View) -> View:
-    """For an encoder only if it reads like language, or more so than the text as it stands."""
-    spoken = _frequent(view.text)
-    if view.reading is None or spoken >= LANGUAGE or spoken > _frequent(plain.text):
+def _where_likelier(view: View, turn: Callable[[str], str]) -> View:
+    """For an encoder only what is likelier language than the same words turned back."""
+    if view.reading is None:
         return view
-    return replace(view, reading=None)
+    words = view.reading.split(" ")
+    found = likelier([turn(word) for word in words], words)
+    return replace(view, reading=" ".join(words[found]) if found else None)
+
+
+def _backwards(word: str) -> str:
+    return word[::-1]
+
+
+def _rot13(word: str) -> str:
+    return word.translate(ROT13)
 
 
 def _reversed(source: _Source) -> _Source:
@@ -248,10 +254,6 @@ def _reversed(source: _Source) -> _Source:
 
 def _rotated(source: _Source) -> _Source:
     return _Source("rot13", source.text.translate(ROT13), source.starts, source.ends)
-
-
-def _frequent(text: str) -> int:
-    return sum(word in FREQUENT for word in text.split())
 
 
 def _label(outer: str, inner: str) -> str:
