@@ -18,7 +18,7 @@ from classifiers.threshold import automatic
 from classifiers.verdict import Concept, Passage, Span, Verdict
 from classifiers.views import UnreadableError, View, fold, reading, views
 
-VERSION = 3  # of views, windows and scores: raised with any change that could move a verdict
+VERSION = 4  # of views, windows and scores: raised with any change that could move a verdict
 NEAR = 0.15  # below a concept's threshold its instruction is still relevant
 MOST_READINGS = 64  # of one window that are encoded
 MOST_ALONE = 2  # last sentences of a question that an answer is compared behind
