@@ -32,6 +32,10 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
 
+# Seconds that an idle connection is used again: a question sent down one that the server is just
+# closing fails, and common servers of models close theirs after 5 s (uvicorn, Node).
+KEPT_S = 4.0
+
 
 class ConfigError(ValueError):
     """A configuration that cannot be served, with every problem on a line of its own."""
@@ -239,7 +243,7 @@ def _client(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
     """One client for all upstreams: as many connections as requests, and no memory of cookies."""
 
     def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=0)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_S)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     client = httpx.AsyncClient(

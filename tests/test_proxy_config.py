@@ -1,10 +1,13 @@
 """Configuration: read strictly, keys from where they are kept, all checked before serving."""
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+import proxy.config as config_module
 from policies import PolicyErrors
 from proxy.config import (
     Config,
@@ -126,3 +129,26 @@ def test_every_key_is_documented() -> None:
 
     missing = {key for key in keys(Config) if f"`{key}`" not in page and f"[].{key}`" not in page}
     assert missing - {"name", "base_url", "env", "file", "key_sha256"} == set()
+
+
+@pytest.mark.parametrize(("kept_s", "connections"), [(30.0, 1), (0.05, 2)])
+async def test_a_connection_that_idled_too_long_is_not_used_again(
+    kept_s: float, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config_module, "KEPT_S", kept_s)
+    opened: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(writer)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, config_module._client(None) as client:
+        assert (await client.get(url)).text == "{}"
+        await asyncio.sleep(0.2)
+        assert (await client.get(url)).text == "{}"
+    assert len(opened) == connections
