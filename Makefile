@@ -25,8 +25,8 @@ setup:  ## make .venv and install everything into it; nothing where it is up to 
 demo: setup  ## see it work: a fact book that tells everything, and Lethe before it
 	$(BIN)/lethe demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: setup  ## run all tests, with the branches they cover
-	$(BIN)/python -m pytest --cov --cov-report=term-missing
+test: setup  ## run all tests, on every core, with the branches they cover
+	$(BIN)/python -m pytest -n logical --dist worksteal --cov --cov-report=term-missing
 
 check: setup  ## lint, formatting, types, who imports whom, generated files
 	$(BIN)/ruff check

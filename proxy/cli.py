@@ -25,6 +25,7 @@ from proxy.config import (
     Listen,
     UpstreamConfig,
     building,
+    check_keys,
     compiled,
     read_config,
 )
@@ -62,6 +63,7 @@ def serve(arguments: argparse.Namespace) -> int:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         config = _config(arguments)
+        check_keys(config)
         print(f"lethe: reading policies in {config.policies}", file=sys.stderr)
         policies = compiled(config)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

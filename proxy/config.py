@@ -201,6 +201,15 @@ def key_of(source: KeySource | None) -> str | None:
     return key
 
 
+def check_keys(config: Config) -> None:
+    """Read every key once, before minutes go into policies. Raises ConfigError with the name."""
+    for upstream in config.upstreams:
+        try:
+            key_of(upstream.key)
+        except ConfigError as error:
+            raise ConfigError(f"upstream '{upstream.name}': {error}") from None
+
+
 @asynccontextmanager
 async def building(
     config: Config,

@@ -15,6 +15,7 @@ from proxy.config import (
     KeySource,
     UpstreamConfig,
     building,
+    check_keys,
     compiled,
     key_of,
     read_config,
@@ -90,6 +91,21 @@ def test_keys_come_from_the_environment_or_a_file(
         with pytest.raises(ConfigError) as caught:
             key_of(source)
         assert "two words" not in str(caught.value)
+
+
+def test_a_missing_key_is_told_with_its_upstream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstreams = [
+        UpstreamConfig(name="main", base_url="http://a/v1"),
+        UpstreamConfig(name="second", base_url="http://a/v1", key=KeySource(env="A_KEY")),
+    ]
+    config = Config(policies=tmp_path, upstreams=upstreams)
+    monkeypatch.delenv("A_KEY", raising=False)
+    with pytest.raises(ConfigError, match=r"upstream 'second': key: environment variable A_KEY"):
+        check_keys(config)
+    monkeypatch.setenv("A_KEY", "k1")
+    check_keys(config)
 
 
 def test_an_empty_folder_of_policies_is_not_served(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ Knows no gateway and no wire format: strings in, characters counted.
 """
 
 import base64
+import codecs
 import html
 import json
 import re
 import unicodedata
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +47,10 @@ def _decoded(text: str) -> str:
     return "\n".join(found)
 
 
+def _rotated(text: str) -> str:
+    return codecs.encode(text, "rot13")
+
+
 def _mixed(text: str) -> str:
     return "".join(c.upper() if n % 2 else c.lower() for n, c in enumerate(text))
 
@@ -72,6 +78,13 @@ DISGUISES = {
     "HTML entities": Disguise(
         lambda text: "".join(c if c == " " else f"&#{ord(c)};" for c in text), html.unescape
     ),
+    "percent": Disguise(
+        lambda text: "".join(f"%{byte:02X}" for byte in text.encode()), urllib.parse.unquote
+    ),
+    "rot13": Disguise(_rotated, _rotated),
+    "reversed": Disguise(lambda text: text[::-1], lambda text: text[::-1]),
+    "within a word": Disguise(lambda text: f"my{text.replace(' ', '')}Notes", _same),
+    "two fields": Disguise(lambda text: "first: {}, last: {}".format(*text.split()), _same),
 }
 
 
