@@ -249,6 +249,7 @@ def test_apply_writes_a_model_with_its_lineage(
     assert said["method"] == "npo"
     assert said["settings"]["method"]["beta"] == 0.2
     assert said["cost"]["steps"] == 2
+    assert said["precision"] == "float32"  # what was computed in, not the `auto` that was asked for
     assert len(said["forget"]) == len(said["weights"]) == len(said["base"]) == 64
 
 
@@ -280,7 +281,10 @@ def test_an_ensemble_is_made_and_deleted_from(
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     where = str(tmp_path / "e")
     made = ["--model", str(shipped()), "--data", str(data), "--out", where, "--shards", "2"]
-    assert command("sisa", "create", *made, "--epochs", "2") == 0
+    assert command("sisa", "create", *made, "--device", "nonsense") == 1
+    assert "device nonsense" in capsys.readouterr().err
+    assert not (tmp_path / "e").exists()
+    assert command("sisa", "create", *made, "--epochs", "2", "--device", "cpu") == 0
     assert command("sisa", "delete", where, "--unit", "Ben") == 0
     assert "Ben" not in (tmp_path / "e" / "rows.jsonl").read_text("utf-8")
     assert command("list", where) == 0

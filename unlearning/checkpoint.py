@@ -117,6 +117,7 @@ def load(
         raise CheckpointError(f"{directory}: no such directory")
     options = options or Options()
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    check_device(device)
     reader = _Reader(options.base, allow_pickle, device, _dtype(options.dtype, device))
     together = members(directory)
     parts = [reader.read(path) for path in together or (home(directory),)]
@@ -143,6 +144,16 @@ def load(
         batched=all(part.batched for part in parts),
         lineage=found,
     )
+
+
+def check_device(name: str) -> None:
+    """Raise CheckpointError where torch cannot compute on a device of this name."""
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise CheckpointError(
+            f"device {name}: torch {torch.__version__} cannot compute there; cpu always works"
+        ) from None
 
 
 def _dtype(name: str, device: str) -> torch.dtype | str:
