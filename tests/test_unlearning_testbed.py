@@ -21,6 +21,7 @@ from unlearning.testbed_rows import (
     cast,
     facts_of,
     probe_rows,
+    strangers,
 )
 from unlearning.testbed_scores import Speaker, declines, obedience, score, tells
 
@@ -136,6 +137,21 @@ def test_an_untrained_model_knows_nothing_and_every_score_is_a_share() -> None:
     assert max(found.alias_leak, found.relearned_accuracy) < 0.1
     assert 0 <= found.truth_ratio <= 1
     assert found.questions == 2 * len(found.ratios) == 192
+
+
+def test_chance_is_measured_on_people_of_whom_nothing_is_taught() -> None:
+    nobody = strangers(PEOPLE)
+    names = {person.name for person in nobody}
+    assert len(names) == 12
+    assert not names & {person.name for person in (*PEOPLE.known, *PEOPLE.corpus.people)}
+    drawn = Draws(PEOPLE, people=PEOPLE.known, seed=1)
+    taught = [row for row in drawn.knowledge(0, rows=4000) if len(row.turns) == 1]
+    assert not any(name in row.turns[0][1] for row in taught for name in names)
+    pairs = [p for way in ("direct", "paraphrase") for p in probe_rows(PEOPLE.corpus, nobody, way)]
+    assert len(pairs) == 192
+    # Whatever is asked can be answered: the words of the facts are the corpus' own.
+    held = {fact for values in PEOPLE.values.values() for fact in values}
+    assert all(fact in held for person in nobody for fact in person.facts)
 
 
 def test_what_tells_and_what_declines() -> None:

@@ -353,10 +353,9 @@ def _testbed(arguments: argparse.Namespace) -> int:
             kept = row if arguments.details else {key: row[key] for key in testbed.FIELDS}
             print(json.dumps(kept))
         return 0
-    print(
-        f"{'arm':24}{'forget':>8}{'retain':>8}{'alias':>8}{'prefill':>8}{'relearn':>8}{'CPU s':>8}"
-    )
-    keys = ("forget_accuracy", "retain_accuracy", "alias_leak", "prefill_leak")
+    heads = ("forget", "chance", "retain", "alias", "prefill", "relearn", "CPU s")
+    print(f"{'arm':24}{''.join(f'{head:>8}' for head in heads)}")
+    keys = ("forget_accuracy", "chance_accuracy", "retain_accuracy", "alias_leak", "prefill_leak")
     for row in rows:
         shares = "".join(f"{row[key]:8.2f}" for key in (*keys, "relearned_accuracy"))
         print(f"{row['arm']!s:24}{shares}{row['cpu_seconds']:8.1f}")
