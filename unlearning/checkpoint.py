@@ -5,6 +5,7 @@ Knows no request, no sampling and no method of unlearning.
 
 import importlib.util
 import inspect
+import warnings
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -283,7 +284,10 @@ class _Reader:
         try:
             config = peft.PeftConfig.from_pretrained(str(directory))
             config.inference_mode = True
-            adapted = peft.PeftModelForCausalLM(model, config)
+            with warnings.catch_warnings():
+                # peft asks transformers by a name that transformers has renamed.
+                warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+                adapted = peft.PeftModelForCausalLM(model, config)
             report = adapted.load_adapter(str(directory), "default", torch_device="cpu")
             lost = [*report.missing_keys, *report.unexpected_keys]
             if hasattr(adapted, "merge_and_unload"):
