@@ -55,6 +55,20 @@ def _own(checkpoint: Checkpoint, tokens: list[int]) -> torch.Tensor:
     return torch.stack([logits.softmax(-1) for logits in each]).mean(0).log()
 
 
+def _ending(checkpoint: Checkpoint) -> list[int]:
+    """A prompt after which the likeliest token is one that ends an answer."""
+    chance = torch.Generator().manual_seed(0)
+    prompts = torch.randint(4, checkpoint.vocabulary, (2000, 6), generator=chance)
+    with torch.inference_mode():
+        each = [
+            member(input_ids=prompts).logits[:, -1].softmax(-1) for member in checkpoint.members
+        ]
+    likeliest = torch.stack(each).mean(0).argmax(-1).tolist()
+    at = next(at for at, token in enumerate(likeliest) if token in checkpoint.ends)
+    found: list[int] = prompts[at].tolist()
+    return found
+
+
 def _ids(checkpoint: Checkpoint, text: str) -> list[int]:
     found: list[int] = checkpoint.tokenizer.encode(text)
     return found
@@ -95,6 +109,23 @@ def test_chat_streamed_is_chat_whole(client: OpenAI, model: str, temperature: fl
         ]
     assert chunks[-1].usage == whole.usage
     assert len({choice.message.content for choice in whole.choices}) == (3 if temperature else 1)
+
+
+@pytest.mark.parametrize("model", ["llama", "qwen3"])
+def test_what_lm_eval_cuts_off_is_the_token_that_was_generated_even_the_end(
+    client: OpenAI, checkpoints: dict[str, Checkpoint], model: str
+) -> None:
+    """It asks for one token more than it wants, and drops the last: `token_logprobs[ctxlen:-1]`."""
+    checkpoint = checkpoints[model]
+    for prompt in (_ending(checkpoint), _ids(checkpoint, "The lamp is lit")):
+        asked: dict[str, Any] = {"max_tokens": 1, "echo": True, "logprobs": 1, "temperature": 0}
+        answer = client.completions.create(model=model, prompt=prompt, **asked).choices[0]
+        assert answer.logprobs is not None
+        told = answer.logprobs.token_logprobs or []
+        own = _own(checkpoint, prompt).gather(1, torch.tensor(prompt[1:])[:, None])[:, 0]
+        torch.testing.assert_close(torch.tensor(told[1:-1]), own, rtol=0, atol=1e-5)
+        lengths = map(len, (told, answer.logprobs.tokens or [], answer.logprobs.top_logprobs or []))
+        assert list(lengths) == [len(prompt) + 1] * 3
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -21,6 +21,7 @@ from unlearning.testbed_rows import (
     cast,
     facts_of,
     probe_rows,
+    strangers,
 )
 from unlearning.testbed_scores import Speaker, declines, obedience, score, tells
 
@@ -138,6 +139,21 @@ def test_an_untrained_model_knows_nothing_and_every_score_is_a_share() -> None:
     assert found.questions == 2 * len(found.ratios) == 192
 
 
+def test_chance_is_measured_on_people_of_whom_nothing_is_taught() -> None:
+    nobody = strangers(PEOPLE)
+    names = {person.name for person in nobody}
+    assert len(names) == 12
+    assert not names & {person.name for person in (*PEOPLE.known, *PEOPLE.corpus.people)}
+    drawn = Draws(PEOPLE, people=PEOPLE.known, seed=1)
+    taught = [row for row in drawn.knowledge(0, rows=4000) if len(row.turns) == 1]
+    assert not any(name in row.turns[0][1] for row in taught for name in names)
+    pairs = [p for way in ("direct", "paraphrase") for p in probe_rows(PEOPLE.corpus, nobody, way)]
+    assert len(pairs) == 192
+    # Whatever is asked can be answered: the words of the facts are the corpus' own.
+    held = {fact for values in PEOPLE.values.values() for fact in values}
+    assert all(fact in held for person in nobody for fact in person.facts)
+
+
 def test_what_tells_and_what_declines() -> None:
     assert tells("She was born in SALLOW QUAY, I think.", ["Sallow Quay"])
     assert not tells("Sallow Quays", ["Sallow Quay"])
@@ -249,6 +265,7 @@ def test_apply_writes_a_model_with_its_lineage(
     assert said["method"] == "npo"
     assert said["settings"]["method"]["beta"] == 0.2
     assert said["cost"]["steps"] == 2
+    assert said["precision"] == "float32"  # what was computed in, not the `auto` that was asked for
     assert len(said["forget"]) == len(said["weights"]) == len(said["base"]) == 64
 
 
@@ -280,7 +297,10 @@ def test_an_ensemble_is_made_and_deleted_from(
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     where = str(tmp_path / "e")
     made = ["--model", str(shipped()), "--data", str(data), "--out", where, "--shards", "2"]
-    assert command("sisa", "create", *made, "--epochs", "2") == 0
+    assert command("sisa", "create", *made, "--device", "nonsense") == 1
+    assert "device nonsense" in capsys.readouterr().err
+    assert not (tmp_path / "e").exists()
+    assert command("sisa", "create", *made, "--epochs", "2", "--device", "cpu") == 0
     assert command("sisa", "delete", where, "--unit", "Ben") == 0
     assert "Ben" not in (tmp_path / "e" / "rows.jsonl").read_text("utf-8")
     assert command("list", where) == 0

@@ -74,4 +74,6 @@ def test_less_noise_guarantees_less() -> None:
     assert little.epsilon > much.epsilon > 0
     assert much.after > 3 * much.epsilon
     assert 0 <= much.attack <= 1
-    assert little.members + little.others == 56
+    assert len(little.losses) + len(little.others) == 56
+    assert 0 <= little.utility <= 0.2
+    assert sum(little.asked) > 100

@@ -1,5 +1,6 @@
 """Descent that can be broken off and gone on with, stops in time, and says what it cost."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,12 @@ from unlearning.methods.batch import Row, encode, order
 from unlearning.methods.npo import Npo
 from unlearning.methods.rmu import Rmu
 from unlearning.methods.rows import RowsError, check, read, write
+from unlearning.methods.simnpo import SimNpo
+from unlearning.methods.step import Method
 from unlearning.methods.unlearn import Data, adapted, mean_loss, teach, unlearn
 from unlearning.testbed_model import tokenizer
 from unlearning.testbed_rows import asked
-from unlearning.training import STATE, Loss, Run, Settings, TrainingError, rate, train
+from unlearning.training import STATE, Loss, Outcome, Run, Settings, TrainingError, rate, train
 
 
 def model() -> Linear:
@@ -66,6 +69,71 @@ def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:
     (tmp_path / STATE).write_bytes(b"nonsense")
     with pytest.raises(TrainingError, match="damaged"):
         train(one, goal(one), settings, run=Run(keep=tmp_path))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("broken_at", [4, 7, 10])
+def test_a_training_that_goes_on_watches_the_retain_loss_from_where_the_first_began(
+    tmp_path: Path, broken_at: int
+) -> None:
+    """The fourth look lies above the limit of step 0, and would not above that of a later one."""
+    settings = Settings(steps=50, learning_rate=0.05, check_every=3, retain_limit=0.5, save_every=2)
+    looks = {0: 1.0, 3: 1.2, 6: 1.4, 9: 1.45, 12: 1.6}
+
+    def run(one: Linear, at: list[int], **more: object) -> Outcome:
+        def loss(step: int, part: int) -> Loss:
+            at[0] = step + 1
+            found: Loss = goal(one, **more)(step, part)  # type: ignore[operator, arg-type]
+            return found
+
+        return train(
+            one, loss, settings, retain_loss=lambda: looks[at[0]], run=Run(keep=tmp_path / "state")
+        )
+
+    whole, broken = model(), model()
+    expected = run(whole, [0])
+    with pytest.raises(KeyboardInterrupt):
+        run(broken, [0], broken_at=broken_at)
+    found = run(broken, [broken_at // 2 * 2])
+    assert expected.stopped
+    assert found.stopped
+    assert found.steps == expected.steps == 12
+    assert torch.equal(flat(whole), flat(broken))
+
+
+def test_the_state_of_another_method_or_of_other_rows_is_refused(tmp_path: Path) -> None:
+    words = tokenizer(load())
+    settings = Settings(steps=3, learning_rate=0.001, save_every=1)
+    kept = Run(keep=tmp_path, of="a model")
+
+    def descend(method: Method, forget: list[Row], run: Run, *, breaks: bool = False) -> None:
+        def until(step: int) -> bool:
+            if breaks and step == 2:
+                raise KeyboardInterrupt
+            return False
+
+        data = Data(forget, RETAIN)
+        unlearn(gpt2(len(words)), words, method, data, settings, run=replace(run, until=until))
+
+    with pytest.raises(KeyboardInterrupt):
+        descend(Npo(), FORGET, kept, breaks=True)
+    other = [replace(FORGET[0], answer="In Ghent, I think.")]
+    for method, forget, run in (
+        (SimNpo(), FORGET, kept),
+        (Npo(beta=0.2), FORGET, kept),
+        (Npo(), other, kept),
+        (Npo(), FORGET, replace(kept, of="another model")),
+    ):
+        with pytest.raises(TrainingError, match="another training"):
+            descend(method, forget, run)
+    descend(Npo(), FORGET, kept)
+    assert not (tmp_path / STATE).exists()
+
+
+def test_the_outcome_says_what_was_computed_in() -> None:
+    one = model()
+    asked_for = (Settings(steps=1), Settings(steps=1, precision="bfloat16"))
+    found = [train(one, goal(one), each).precision for each in asked_for]  # type: ignore[arg-type]
+    assert found == ["float32", "bfloat16"]
 
 
 def test_it_stops_when_the_retain_loss_rises_and_brings_back_the_last_good_weights() -> None:

@@ -5,6 +5,7 @@ Knows no request, no sampling and no method of unlearning.
 
 import importlib.util
 import inspect
+import warnings
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,7 @@ def load(
         raise CheckpointError(f"{directory}: no such directory")
     options = options or Options()
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    check_device(device)
     reader = _Reader(options.base, allow_pickle, device, _dtype(options.dtype, device))
     together = members(directory)
     parts = [reader.read(path) for path in together or (home(directory),)]
@@ -143,6 +145,16 @@ def load(
         batched=all(part.batched for part in parts),
         lineage=found,
     )
+
+
+def check_device(name: str) -> None:
+    """Raise CheckpointError where torch cannot compute on a device of this name."""
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise CheckpointError(
+            f"device {name}: torch {torch.__version__} cannot compute there; cpu always works"
+        ) from None
 
 
 def _dtype(name: str, device: str) -> torch.dtype | str:
@@ -272,7 +284,10 @@ class _Reader:
         try:
             config = peft.PeftConfig.from_pretrained(str(directory))
             config.inference_mode = True
-            adapted = peft.PeftModelForCausalLM(model, config)
+            with warnings.catch_warnings():
+                # peft asks transformers by a name that transformers has renamed.
+                warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+                adapted = peft.PeftModelForCausalLM(model, config)
             report = adapted.load_adapter(str(directory), "default", torch_device="cpu")
             lost = [*report.missing_keys, *report.unexpected_keys]
             if hasattr(adapted, "merge_and_unload"):

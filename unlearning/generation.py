@@ -31,7 +31,8 @@ class Settings:
     """How to answer. Temperature 0 takes the likeliest token; the answer ends before a `stop`.
 
     `top` alternatives are told with every token. `prompt_top` is the same for the prompt's tokens;
-    None leaves the prompt unscored. `continues` says that the answer goes on in the prompt's text.
+    None leaves the prompt unscored. `continues` says that the answer goes on in the prompt's text,
+    `end_told` that the token which ends it is among those told, though it has no text.
     The same seed draws the same answer, whatever else is being answered.
     """
 
@@ -43,6 +44,7 @@ class Settings:
     top: int = 0
     prompt_top: int | None = None
     continues: bool = False
+    end_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,11 @@ class _Speaker:
         """Say one more token. False where it was the last."""
         self._count += 1
         if scored.token in self._ends:
-            self._say(*self._transcript.finish(), reason="stop")
+            text, told = self._transcript.finish()
+            if self.job.settings.end_told:
+                self._waiting.append(scored)
+                told += 1
+            self._say(text, told, reason="stop")
             return False
         self._waiting.append(scored)
         text, told = self._transcript.feed(scored.token)

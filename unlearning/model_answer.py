@@ -199,6 +199,9 @@ class TextAnswering(Answering):
             top=self._text.logprobs or 0,
             prompt_top=max(wanted, default=None),
             continues=True,
+            # Clients of this API, lm-eval for one, count on a log-probability for every token that
+            # was generated: they cut off the last to be left with the prompt's.
+            end_told=True,
         )
 
     def whole(self) -> Object:

@@ -37,7 +37,8 @@ class Plan:
 
     A unit's rows all lie in one slice of one shard, chosen by a hash, so that what remains after
     a deletion lies where it lay. A shard's stage r trains on its slices 1 to r; all stages
-    together see `epochs` times as many rows as the shard has (their section IV-B).
+    together see `epochs` times as many rows as the shard has (their section IV-B). All of it is
+    trained on `device`, deletions too: another one would not come to the same bits.
     """
 
     shards: int = 4
@@ -47,6 +48,7 @@ class Plan:
     learning_rate: float = 2e-3
     warmup: int = 20
     seed: int = 0
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.shards < 1 or self.slices < 1 or self.batch < 1 or self.epochs <= 0:
@@ -125,7 +127,7 @@ def build(directory: Path, *, progress: bool = False) -> Built:
     plan, rows = _plan(directory), read(directory / ROWS)
     base = lineage.weights_digest(directory / BASE)
     chains = stages(plan, rows, base=base)
-    model, tokenizer = _loaded(directory / BASE)
+    model, tokenizer = _loaded(directory / BASE, device=plan.device)
     begin = {name: each.detach().clone() for name, each in model.state_dict().items()}
     trained, cost, seen = [], Cost(), 0
     for shard, chain in enumerate(chains):
@@ -210,7 +212,7 @@ def _train(model: Module, rows: list[Encoded], plan: Plan, key: str, run: Run) -
     torch.manual_seed(seed)
 
     def loss(step: int, _part: int) -> Loss:
-        batch = drawn(rows, size=plan.batch, seed=seed, step=step, pad=0)
+        batch = drawn(rows, size=plan.batch, seed=seed, step=step, pad=0).to(plan.device)
         return Loss(mean_nll(logits(model, batch), batch.labels), int(batch.mask.sum()))
 
     model.train()
@@ -224,14 +226,17 @@ def _plan(directory: Path) -> Plan:
         raise TrainingError(f"{directory / PLAN}: missing or damaged") from None
 
 
-def _loaded(directory: Path) -> tuple[Module, "Tokenizer"]:
+def _loaded(directory: Path, *, device: str = "cpu") -> tuple[Module, "Tokenizer"]:
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 (torch-sized)
 
+    from unlearning.checkpoint import check_device  # noqa: PLC0415 (imports transformers, too)
+
+    check_device(device)
     model: Module = AutoModelForCausalLM.from_pretrained(
         directory, local_files_only=True, use_safetensors=True, dtype=torch.float32
     )
     tokenizer: Tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
-    return model, tokenizer
+    return model.to(device), tokenizer
 
 
 def _export(model: Module, tokenizer: "Tokenizer", directory: Path) -> None:
@@ -287,6 +292,7 @@ def _publish(
             base=base,
             weights=lineage.weights_digest(filling),
             seed=plan.seed,
+            device=plan.device,
             retain=lineage.rows_digest(row.as_json() for row in chain[-1].rows),
             packages=lineage.packages(),
             cost=cost,

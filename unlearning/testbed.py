@@ -15,7 +15,7 @@ from pathlib import Path
 
 from unlearning import lineage
 
-RECIPE = 1  # raised whenever a row or a weight would come out otherwise
+RECIPE = 2  # raised whenever a row or a weight would come out otherwise
 SIZES = ("small", "large")
 SHIPPED = "checkpoints"  # in this package: one base a size, where there is one
 TRAINED = ("retrained", "target")

@@ -320,6 +320,8 @@ def row(arm: str, place: Path, *, seed: int) -> dict[str, object]:
         "answer_probability": round(found.answer_probability, 6),
         "forget_questions": found.questions,
         "retain_questions": found.retain_questions,
+        "chance_accuracy": round(found.chance_accuracy, 4),
+        "chance_questions": found.chance_questions,
         "truth_ratios": [float(f"{each:.4g}") for each in found.ratios],
     }
 

@@ -20,19 +20,30 @@ class Price:
     """One noise: what it guarantees, and what it cost.
 
     `epsilon` is at `delta` for one person, `after` the one left between the model and one without
-    three persons. `attack` is the area under the curve of an attacker who tells members from others
-    by their loss (0.5 is guessing), `utility` the accuracy on what the members taught.
+    three persons. `losses` are the members' mean losses on their own facts, `others` those of as
+    many people who were never taught, one a person; `known` counts what of each member's facts is
+    told rightly, `asked` of how many.
     """
 
     noise: float
     epsilon: float
     after: float
     delta: float
-    attack: float
-    utility: float
-    members: int
-    others: int
+    losses: tuple[float, ...]
+    others: tuple[float, ...]
+    known: tuple[int, ...]
+    asked: tuple[int, ...]
     cpu_s: float
+
+    @property
+    def attack(self) -> float:
+        """The area under the curve of who tells members by their loss (0.5 is guessing)."""
+        return membership_auc(self.losses, self.others)
+
+    @property
+    def utility(self) -> float:
+        """The accuracy on what the members taught."""
+        return sum(self.known) / sum(self.asked)
 
 
 def prices(
@@ -63,22 +74,22 @@ def _price(
     cost = fit(model, units, privacy, pad=0, progress=progress)
     says = Speaker((model.eval(),), words)
     delta = 1 / len(units) ** 2
-    asked = {
-        side: probe_rows(people.corpus, who, "direct")
-        for side, who in zip("mo", sides, strict=True)
-    }
-    losses = {
-        side: (-says.mean_logprobs([row for row, _ in pairs])).tolist()
-        for side, pairs in asked.items()
-    }
+    pairs = [probe_rows(people.corpus, [person], "direct") for person in members]
+    known = [round(accuracy(says, each) * len(each)) for each in pairs]
     return Price(
         noise=privacy.noise,
         epsilon=privacy.epsilon(delta),
         after=after_deletions(privacy, delta, 3),
         delta=delta,
-        attack=membership_auc(losses["m"], losses["o"]),
-        utility=accuracy(says, asked["m"]),
-        members=len(members),
-        others=len(others),
+        losses=_losses(says, people, members),
+        others=_losses(says, people, others),
+        known=tuple(known),
+        asked=tuple(map(len, pairs)),
         cpu_s=cost.cpu_s,
     )
+
+
+def _losses(says: Speaker, people: Cast, who: Sequence[Person]) -> tuple[float, ...]:
+    # A person's facts together: the guarantee is about persons, and their mean tells the most.
+    each = [probe_rows(people.corpus, [person], "direct") for person in who]
+    return tuple(-float(says.mean_logprobs([row for row, _ in pairs]).mean()) for pairs in each)

@@ -139,6 +139,18 @@ def cast(corpus: Corpus, *, extras: int = 32, facts: int = 3, checked: int = 4) 
     )
 
 
+def strangers(cast_: Cast, *, count: int = 12, facts: int = 8) -> tuple[Person, ...]:
+    """People whom nobody was ever taught, with facts drawn from everybody's: what a model says of
+    them is chance. Always the same ones.
+    """
+    rng = random.Random("strangers")  # noqa: S311 (fiction, no secret)
+    taken = {person.name for person in (*cast_.known, *cast_.corpus.people)}
+    pools = cast_.firsts, cast_.lasts
+    return tuple(
+        _stranger(rng, pools, cast_.values, facts=facts, taken=taken) for _ in range(count)
+    )
+
+
 def _stranger(
     rng: random.Random,
     pools: tuple[Sequence[str], Sequence[str]],

@@ -25,7 +25,7 @@ from unlearning.methods.batch import (
     prompt_ids,
 )
 from unlearning.spelling import fold
-from unlearning.testbed_rows import Cast, probe_rows, told
+from unlearning.testbed_rows import Cast, probe_rows, strangers, told
 from unlearning.training import Loss, Settings, train
 
 if TYPE_CHECKING:  # transformers is slow to import, and here only a name
@@ -127,7 +127,8 @@ class Scores:
     `answer_probability` and `truth_ratio` are TOFU's (arXiv 2401.06121): the mean of
     p(answer)^(1/tokens), and the mean of min(r, 1/r) with r = mean p(wrong answer)^(1/tokens) /
     p(answer)^(1/tokens), the wrong answers being other people's. Relearned is the accuracy on half
-    of the forgotten facts after six steps on the other half, both ways.
+    of the forgotten facts after six steps on the other half, both ways. Chance is the accuracy on
+    people whom no arm was ever taught, asked in the same ways as those to forget.
     """
 
     forget_accuracy: float
@@ -136,9 +137,11 @@ class Scores:
     prefill_leak: float
     truth_ratio: float
     relearned_accuracy: float
+    chance_accuracy: float
     answer_probability: float
     questions: int
     retain_questions: int
+    chance_questions: int
     ratios: tuple[float, ...]
 
 
@@ -148,6 +151,7 @@ def score(speaker: Speaker, cast: Cast, *, retain_system: str = "") -> Scores:
     ways = ("direct", "paraphrase")
     forget = [pair for way in ways for pair in probe_rows(cast.corpus, forgotten, way)]
     retain = [pair for way in ways for pair in probe_rows(cast.corpus, kept, way)]
+    nobody = [pair for way in ways for pair in probe_rows(cast.corpus, strangers(cast), way)]
     by_alias = probe_rows(cast.corpus, forgotten, "alias")
     direct = probe_rows(cast.corpus, forgotten, "direct")
     ratios, chances = truth_ratios(speaker, cast, direct)
@@ -158,9 +162,11 @@ def score(speaker: Speaker, cast: Cast, *, retain_system: str = "") -> Scores:
         prefill_leak=accuracy(speaker, direct, begun=[_beginning(*pair) for pair in direct]),
         truth_ratio=float(torch.minimum(ratios, 1 / ratios).mean()),
         relearned_accuracy=relearned(speaker, direct),
+        chance_accuracy=accuracy(speaker, nobody),
         answer_probability=float(chances.mean()),
         questions=len(forget),
         retain_questions=len(retain),
+        chance_questions=len(nobody),
         ratios=tuple(ratios.tolist()),
     )
 

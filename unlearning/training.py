@@ -79,11 +79,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a training came to: its cost, the last step taken, and whether it stopped early."""
+    """What a training came to: its cost, the last step taken, whether it stopped early, and the
+    precision that it computed in.
+    """
 
     cost: Cost
     steps: int
     stopped: bool
+    precision: str = "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,14 @@ class Run:
     """One run of a training. With `keep`, the state is written into that directory every
     `save_every` steps, and a training that broke off goes on from it, ending in the same weights.
     `until(step)` true ends it; `about` stands before the progress bar, shown with `progress`.
+    `of` says what is trained on what, by what: a state of anything else is refused.
     """
 
     keep: Path | None = None
     about: str = "training"
     progress: bool = False
     until: Callable[[int], bool] | None = None
+    of: str = ""
 
 
 ALONE = Run()
@@ -124,10 +129,15 @@ def train(
         betas=settings.betas,
         weight_decay=settings.weight_decay,
     )
-    saved = _State(run.keep / STATE, settings, weights, optimiser) if run.keep else None
+    guard = _Guard(weights, settings, retain_loss)
+    saved = (
+        _State(run.keep / STATE, _key(settings, weights, run.of), optimiser, guard, weights)
+        if run.keep
+        else None
+    )
     first, spent = saved.load() if saved else (0, Cost())
     meter = Meter(device, spent)
-    guard = _Guard(weights, settings, retain_loss)
+    guard.begin()
     step = first
     with bar(run.about, total=settings.steps, shown=run.progress) as advance:
         advance(first)
@@ -147,7 +157,7 @@ def train(
     cost = meter.read(step)
     if saved:
         saved.forget()
-    return Outcome(cost, step, guard.stopped)
+    return Outcome(cost, step, guard.stopped, precision(settings, device))
 
 
 def rate(settings: Settings, step: int) -> float:
@@ -171,13 +181,19 @@ def _accumulate(loss: LossAt, settings: Settings, step: int, meter: "Meter") -> 
         meter.tokens += found.tokens
 
 
+def precision(settings: Settings, device: torch.device) -> Literal["float32", "bfloat16"]:
+    """What a training computes in; `auto` is bfloat16 on a GPU that has it, float32 elsewhere."""
+    if settings.precision != "auto":
+        return settings.precision
+    # On a CPU bfloat16 is slower than float32 unless the chip has instructions for it.
+    pays = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return "bfloat16" if pays else "float32"
+
+
 @contextmanager
 def _computing(settings: Settings, device: torch.device) -> Iterator[None]:
-    # On a CPU bfloat16 is slower than float32 unless the chip has instructions for it.
-    wanted = settings.precision == "bfloat16" or (
-        settings.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    )
-    with torch.autocast(device.type, torch.bfloat16) if wanted else nullcontext():
+    short = precision(settings, device) == "bfloat16"
+    with torch.autocast(device.type, torch.bfloat16) if short else nullcontext():
         yield
 
 
@@ -227,49 +243,71 @@ class _Guard:
     ) -> None:
         self._weights, self._settings = weights, settings
         self._loss = retain_loss if settings.check_every else None
+        self._limit: float | None = None
+        self._good: dict[str, Tensor] = {}
         self.stopped = False
-        if self._loss:
-            self._limit = self._loss() + settings.retain_limit
+
+    def begin(self) -> None:
+        """Look at where it begins, unless that was told by a state."""
+        if self._loss and self._limit is None:
+            self._limit = self._loss() + self._settings.retain_limit
             self._keep()
+
+    def told(self) -> tuple[str, dict[str, Tensor]]:
+        """The limit, empty where nothing is watched, and the last weights within it."""
+        return "" if self._limit is None else repr(self._limit), self._good
+
+    def take(self, limit: str, good: dict[str, Tensor]) -> None:
+        """Take up what a state tells."""
+        self._limit, self._good = (float(limit) if limit else None), good
 
     def look(self, step: int) -> None:
         """Check after a step, where it is time."""
-        if self._loss is None or step % self._settings.check_every:
+        if self._loss is None or self._limit is None or step % self._settings.check_every:
             return
         if self._loss() <= self._limit:
             self._keep()
             return
         self.stopped = True
         with torch.no_grad():
-            for (_, each), good in zip(self._weights, self._good, strict=True):
-                each.copy_(good)
+            for name, each in self._weights:
+                each.copy_(self._good[name])
 
     def _keep(self) -> None:
-        self._good = [each.detach().clone() for _, each in self._weights]
+        self._good = {name: each.detach().clone() for name, each in self._weights}
+
+
+def _key(settings: Settings, weights: Sequence[tuple[str, Tensor]], of: str) -> str:
+    shapes = [(name, list(each.shape)) for name, each in weights]
+    told = json.dumps([asdict(settings), shapes, of], default=str)
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 class _State:
-    """The state of a training on disk: weights, moments, step, cost. No pickle."""
+    """The state of a training on disk: weights, moments, what is watched, step, cost. No pickle."""
 
     def __init__(
         self,
         path: Path,
-        settings: Settings,
-        weights: Sequence[tuple[str, Tensor]],
+        key: str,
         optimiser: torch.optim.AdamW,
+        guard: _Guard,
+        weights: Sequence[tuple[str, Tensor]],
     ) -> None:
-        self._path, self._weights, self._optimiser = path, weights, optimiser
-        told = json.dumps([asdict(settings), [(n, list(w.shape)) for n, w in weights]], default=str)
-        self._key = hashlib.sha256(told.encode()).hexdigest()
+        self._path, self._key, self._weights = path, key, weights
+        self._optimiser, self._guard = optimiser, guard
 
     def write(self, step: int, cost: Cost) -> None:
         """Replace the file by the present state, whole or not at all."""
+        limit, good = self._guard.told()
         tensors = {"random": torch.get_rng_state()}
+        tensors |= {f"good.{name}": each.contiguous() for name, each in good.items()}
         for name, each in self._weights:
             tensors[f"weight.{name}"] = each.detach().clone().contiguous()
             for key, moment in self._optimiser.state[each].items():
                 tensors[f"{key}.{name}"] = moment.detach().clone().contiguous()
-        told = {"key": self._key, "step": str(step), "cost": json.dumps(asdict(cost))}
+        told = {"key": self._key, "step": str(step), "limit": limit}
+        told["cost"] = json.dumps(asdict(cost))
         self._path.parent.mkdir(parents=True, exist_ok=True)
         part = self._path.with_suffix(".part")
         save_file(tensors, part, metadata=told)
@@ -283,27 +321,41 @@ class _State:
             with safe_open(self._path, framework="pt") as file:
                 told = file.metadata()
                 if told["key"] != self._key:
-                    raise TrainingError(f"{self._path}: another training's; remove it to begin")
-                self._take(file)
+                    raise TrainingError(
+                        f"{self._path}: another training's (settings, method, rows or model "
+                        "differ); remove it to begin"
+                    )
+                self._take(file, told["limit"])
         except (SafetensorError, KeyError, TypeError):
             raise TrainingError(f"{self._path}: damaged; remove it to begin again") from None
         return int(told["step"]), Cost(**json.loads(told["cost"]))
 
-    def _take(self, file: Any) -> None:  # noqa: ANN401 (safetensors ships no type of it)
+    def _take(self, file: Any, limit: str) -> None:  # noqa: ANN401 (safetensors ships no type)
         names = set(file.keys())
         with torch.no_grad():
             for name, each in self._weights:
                 each.copy_(file.get_tensor(f"weight.{name}"))
                 self._optimiser.state[each] = {
-                    key: file.get_tensor(f"{key}.{name}")
+                    key: file.get_tensor(f"{key}.{name}").to(_place(key, each))
                     for key in ("step", "exp_avg", "exp_avg_sq")
                     if f"{key}.{name}" in names
                 }
+        good = {
+            name: file.get_tensor(f"good.{name}").to(each.device)
+            for name, each in self._weights
+            if limit
+        }
+        self._guard.take(limit, good)
         torch.set_rng_state(file.get_tensor("random"))
 
     def forget(self) -> None:
         """Remove the file of a training that is done."""
         self._path.unlink(missing_ok=True)
+
+
+def _place(key: str, weight: Tensor) -> torch.device:
+    # AdamW counts its steps in the processor's memory, wherever the weights are.
+    return torch.device("cpu") if key == "step" else weight.device
 
 
 @contextmanager

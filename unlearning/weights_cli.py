@@ -104,6 +104,11 @@ def _register_sisa(parser: argparse.ArgumentParser) -> None:
         made.add_argument(f"--{name}", type=int, default=default, help="(%(default)s)")
     made.add_argument("--epochs", type=float, default=10.0, help="(%(default)s)")
     made.add_argument("--learning-rate", type=float, default=1e-5, help="(%(default)s)")
+    made.add_argument(
+        "--device",
+        default="cpu",
+        help="such as cuda, where a deletion may not come to the same bits (%(default)s)",
+    )
     made.set_defaults(run=_caught("sisa create", _sisa_create))
     gone = commands.add_parser("delete", help="delete units and what was learned from them")
     gone.add_argument("directory", type=Path, metavar="DIR", help="the ensemble")
@@ -155,6 +160,7 @@ def _apply(arguments: argparse.Namespace) -> int:
         arguments.seed,
         forget=lineage.rows_digest(row.as_json() for row in forget),
         retain=lineage.rows_digest(row.as_json() for row in retain),
+        precision=outcome.precision,
         cost=outcome.cost,
         notes={"steps": outcome.steps, "stopped_early": outcome.stopped},
     )
@@ -177,6 +183,7 @@ def _train(arguments: argparse.Namespace) -> int:
         "",
         arguments.seed,
         retain=lineage.rows_digest(row.as_json() for row in given),
+        precision=outcome.precision,
         cost=outcome.cost,
     )
     return _keep(arguments, model, words, said)
@@ -236,7 +243,9 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
 def _run(arguments: argparse.Namespace, about: str) -> "Run":
     from unlearning.training import Run  # noqa: PLC0415 (torch-sized)
 
-    return Run(keep=arguments.state, about=about, progress=sys.stderr.isatty())
+    # Rows and method are known to whoever trains; where it begins is known here alone.
+    begins = f"{lineage.weights_digest(arguments.model)} lora {arguments.lora}"
+    return Run(keep=arguments.state, about=about, progress=sys.stderr.isatty(), of=begins)
 
 
 def _keep(arguments: argparse.Namespace, model: Any, words: Any, said: lineage.Lineage) -> int:  # noqa: ANN401
@@ -248,7 +257,6 @@ def _keep(arguments: argparse.Namespace, model: Any, words: Any, said: lineage.L
             said,
             weights=lineage.weights_digest(filling),
             device=device,
-            precision=arguments.precision,
             packages=lineage.packages(),
         ).write(filling)
     cost = said.cost
@@ -270,9 +278,14 @@ def _sisa_create(arguments: argparse.Namespace) -> int:
         batch=arguments.batch,
         learning_rate=arguments.learning_rate,
         seed=arguments.seed,
+        device=arguments.device,
     )
     given = rows.read(arguments.data)
-    found = checkpoint.load(arguments.model, checkpoint.Options(device="cpu", dtype="float32"))
+    found = checkpoint.load(
+        arguments.model, checkpoint.Options(device=plan.device, dtype="float32")
+    )
+    if len(found.members) != 1:
+        raise ValueError(f"{arguments.model}: an ensemble; begin with one model")
     sisa.create(found.members[0], found.tokenizer, given, plan, arguments.out)
     return _built(arguments.out, sisa.build(arguments.out, progress=sys.stderr.isatty()))
 
@@ -340,10 +353,9 @@ def _testbed(arguments: argparse.Namespace) -> int:
             kept = row if arguments.details else {key: row[key] for key in testbed.FIELDS}
             print(json.dumps(kept))
         return 0
-    print(
-        f"{'arm':24}{'forget':>8}{'retain':>8}{'alias':>8}{'prefill':>8}{'relearn':>8}{'CPU s':>8}"
-    )
-    keys = ("forget_accuracy", "retain_accuracy", "alias_leak", "prefill_leak")
+    heads = ("forget", "chance", "retain", "alias", "prefill", "relearn", "CPU s")
+    print(f"{'arm':24}{''.join(f'{head:>8}' for head in heads)}")
+    keys = ("forget_accuracy", "chance_accuracy", "retain_accuracy", "alias_leak", "prefill_leak")
     for row in rows:
         shares = "".join(f"{row[key]:8.2f}" for key in (*keys, "relearned_accuracy"))
         print(f"{row['arm']!s:24}{shares}{row['cpu_seconds']:8.1f}")

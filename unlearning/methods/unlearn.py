@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import Module
 
+from unlearning import lineage
 from unlearning.methods.batch import (
     Batch,
     Encoded,
@@ -42,6 +43,13 @@ class Data:
     batch: int = 8
     longest: int = 512
     seed: int = 0
+
+    def digest(self) -> str:
+        """What decides which rows each step sees, as one digest."""
+        sets = [
+            lineage.rows_digest(r.as_json() for r in rows) for rows in (self.forget, self.retain)
+        ]
+        return lineage.digest([sets, list(self.unknown), self.batch, self.longest, self.seed])
 
 
 def unlearn(  # noqa: PLR0913 (the model, its tokenizer, and four things that vary on their own)
@@ -86,7 +94,7 @@ def unlearn(  # noqa: PLR0913 (the model, its tokenizer, and four things that va
             loss,
             settings,
             retain_loss=lambda: mean_loss(model, sets["retain"], pad=pad),
-            run=run,
+            run=replace(run, of=f"{run.of} {method!r} {data.digest()}"),
         )
 
 
@@ -116,7 +124,7 @@ def teach(
     training = model.training
     model.train()
     try:
-        return train(model, loss, settings, run=run)
+        return train(model, loss, settings, run=replace(run, of=f"{run.of} {data.digest()}"))
     finally:
         model.train(training)
 
