@@ -6,6 +6,7 @@ Knows no attack: the questions are harmless, and an arm that declines them allow
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -54,16 +55,26 @@ _TOKENS = 8
 _SHORT_S = 30.0
 
 
-async def allowed(client: httpx.AsyncClient, arm: Arm, *, limits: Limits) -> frozenset[Need]:
-    """Everything of `Need` that the arm does when it is asked for; one request each."""
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Everything of `Need` that an arm does; `sure` where no request failed in passing."""
+
+    needs: frozenset[Need]
+    sure: bool = True
+
+
+async def allowed(client: httpx.AsyncClient, arm: Arm, *, limits: Limits) -> Allowed:
+    """What the arm does when it is asked for it; one request each."""
     found: set[Need] = set()
+    sure = True
     for path, asked in (("chat/completions", _CHAT), ("completions", _TEXTS)):
         for need, fields in asked.items():
             body = {"model": arm.model, "max_tokens": _TOKENS, **fields}
             attempt = await call(client, f"{arm.base_url}/{path}", body, limits=limits)
+            sure = sure and not attempt.transient and attempt.status is not None
             if attempt.error is None and attempt.status == 200 and _DONE[need](attempt):
                 found.add(need)
-    return frozenset(found)
+    return Allowed(frozenset(found), sure)
 
 
 async def listed(client: httpx.AsyncClient, arm: Arm) -> Mapping[str, Any]:

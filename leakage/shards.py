@@ -6,7 +6,6 @@ answers depend on: what was asked before in the same way is not asked again, wha
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from leakage.probes import ATTACK, Probe
 from leakage.records import Record, Writer
 
 ASKED = "asked"  # the shard of probes as they are
+CAPABILITIES = "capabilities.json"  # what arms allow, by fingerprint
 
 Key = tuple[str, str, int]
 
@@ -103,6 +103,25 @@ class Shelf:
         if self._left[shard.file] <= 0:
             self._writers.pop(shard.file).__exit__(None, None, None)
 
+    def allowed(self, fingerprint: str) -> list[str] | None:
+        """What an arm of this fingerprint was found to allow earlier; None where nobody asked."""
+        with suppress(OSError, ValueError):
+            found = json.loads((self._folder.parent / CAPABILITIES).read_text("utf-8"))
+            needs = found.get(fingerprint)
+            return [str(need) for need in needs] if isinstance(needs, list) else None
+        return None
+
+    def allow(self, fingerprint: str, needs: Sequence[str]) -> None:
+        """Keep what an arm allows. Raises OSError."""
+        path = self._folder.parent / CAPABILITIES
+        found: dict[str, Any] = {}
+        with suppress(OSError, ValueError):
+            found = json.loads(path.read_text("utf-8"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({**found, fingerprint: list(needs)}, indent=2)
+        path.with_suffix(".part").write_text(text + "\n", encoding="utf-8")
+        path.with_suffix(".part").replace(path)
+
     def close(self) -> None:
         """Close every file."""
         while self._writers:
@@ -138,5 +157,5 @@ def gather(folder: Path, shards: Sequence[Shard], shelf: Shelf) -> list[Record]:
     beside = path.with_suffix(".part")
     beside.unlink(missing_ok=True)
     records.write(beside, made)
-    os.replace(beside, path)  # noqa: PTH105 (atomic, and says so)
+    beside.replace(path)
     return made

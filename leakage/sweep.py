@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from leakage import likelihoods
 from leakage.arms import Arm, ArmError
@@ -98,21 +98,25 @@ class _Silence:
             )
 
 
-async def found(stack: AsyncExitStack, arm: Arm, sweep: Sweep) -> Asked:
-    """The arm with its model, what it allows and its fingerprint. Raises ArmError."""
+async def found(stack: AsyncExitStack, arm: Arm, sweep: Sweep, shelf: Shelf) -> Asked:
+    """The arm with its model, what it allows and its fingerprint. Raises ArmError, OSError."""
     client = await stack.enter_async_context(client_of(arm))
     arm = await with_model(arm, client)
-    return Asked(
-        arm=arm,
-        client=client,
-        allows=await allowed(client, arm, limits=sweep.limits),
-        fingerprint=fingerprint(
-            arm,
-            where=sweep.where.get(arm.name, arm.base_url),
-            entry=await listed(client, arm),
-            made_of=sweep.made_of.get(arm.name),
-        ),
+    made = fingerprint(
+        arm,
+        where=sweep.where.get(arm.name, arm.base_url),
+        entry=await listed(client, arm),
+        made_of=sweep.made_of.get(arm.name),
     )
+    known = shelf.allowed(made)
+    if known is None:
+        asked = await allowed(client, arm, limits=sweep.limits)
+        needs = asked.needs
+        if asked.sure:
+            shelf.allow(made, sorted(needs))
+    else:
+        needs = frozenset(need for need in get_args(Need) if need in known)
+    return Asked(arm, client, needs, made)
 
 
 def shards_of(sweep: Sweep, asked: Sequence[Asked], helper: Asked | None) -> list[Shard]:
@@ -156,11 +160,11 @@ async def run(
     Raises ArmError where an arm cannot be asked or stops answering, OSError; what was drawn stays.
     """
     async with AsyncExitStack() as stack:
-        asked = [await found(stack, arm, sweep) for arm in sweep.arms]
-        helper = await found(stack, sweep.helper, sweep) if sweep.helper else None
-        shards = shards_of(sweep, asked, helper)
         shelf = Shelf(folder)
         stack.callback(shelf.close)
+        asked = [await found(stack, arm, sweep, shelf) for arm in sweep.arms]
+        helper = await found(stack, sweep.helper, sweep, shelf) if sweep.helper else None
+        shards = shards_of(sweep, asked, helper)
         missing = {shard.file: shelf.open(shard) for shard in shards}
         manner = Manner(
             run=key_of({"shards": [shard.key for shard in shards]})[:12],
