@@ -34,6 +34,7 @@ _TOOL = {
 _CHAT: Mapping[Need, Mapping[str, Any]] = {
     "n": {"messages": _QUESTION, "n": 2, "temperature": 1.0},
     "stream": {"messages": _QUESTION, "stream": True},
+    "stop": {"messages": _QUESTION, "stop": ["\n"]},
     "logprobs": {"messages": _QUESTION, "logprobs": True, "top_logprobs": 2},
     "prompt_logprobs": {"messages": _QUESTION, "prompt_logprobs": 0, "max_tokens": 1},
     "prefill": {
@@ -122,10 +123,12 @@ def _went_on(attempt: Attempt) -> bool:
 _DONE: Mapping[Need, Callable[[Attempt], bool]] = {
     "n": lambda attempt: len(_choices(attempt)) == 2,
     "stream": lambda attempt: attempt.reply.spoke or attempt.reply.finish_reason is not None,
+    # Nothing at all may come, if the answer begins with what ends it.
+    "stop": lambda attempt: bool(_choices(attempt)),
     "logprobs": lambda attempt: any(attempt.reply.alternatives),
     "prompt_logprobs": lambda attempt: bool(attempt.reply.body.get("prompt_logprobs")),
     "prefill": _went_on,
     "tools": lambda attempt: _says(attempt, "tool_calls"),
-    "completions": lambda attempt: attempt.reply.spoke,
+    "completions": lambda attempt: any(isinstance(c.get("text"), str) for c in _choices(attempt)),
     "echo": lambda attempt: attempt.reply.content.startswith(_TEXT),
 }

@@ -192,5 +192,11 @@ ATTACKS = (
         reads=_continued,
         turns=4,
     ),
-    Attack("stop-word", "side channel", "a stop sequence ends the answer early", _stop_word),
+    Attack(
+        "stop-word",
+        "side channel",
+        "a stop sequence ends the answer early",
+        _stop_word,
+        needs=frozenset({"stop"}),
+    ),
 )

@@ -13,7 +13,15 @@ Path = Literal["chat/completions", "completions"]
 
 # What an arm may allow beside whole answers in words; `leakage.capabilities` finds out.
 Need = Literal[
-    "n", "stream", "logprobs", "completions", "echo", "prompt_logprobs", "prefill", "tools"
+    "n",
+    "stream",
+    "stop",
+    "logprobs",
+    "completions",
+    "echo",
+    "prompt_logprobs",
+    "prefill",
+    "tools",
 ]
 
 
