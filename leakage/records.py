@@ -20,7 +20,7 @@ class RecordError(ValueError):
     """A record file that cannot be read. Names the line."""
 
 
-Role = Literal["answer", "paraphrase", "wrong", "text"]
+Role = Literal["answer", "paraphrase", "wrong"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Likelihood:
     """How likely an arm finds one text behind the question, token by token.
 
     role       `answer`: the reference answer; `paraphrase`: it in other words; `wrong`: a false one
-               in the same words; `text`: a passage without a question
+               in the same words
     logprobs   natural logarithms, one a token, of that text alone
     ranks      of the same tokens among all, 1 the likeliest; None where the arm does not say
     """

@@ -1,5 +1,6 @@
 """The configuration of a run: read strictly, mistakes told at their line, secrets from outside."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,30 @@ def test_attacks_are_all_some_or_none(tmp_path: Path) -> None:
     assert of("attacks: none\n") == []
     assert of("attacks: [leet, json]\n") == ["json", "leet"]
     assert "json" not in of("leave_out: [json]\n")
+
+
+def test_every_key_is_on_the_page() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "leakage-run.md").read_text(encoding="utf-8")
+    parts = (configuration.Config, configuration.ArmConfig, configuration.ProbesConfig,
+             configuration.ProgramConfig)  # fmt: skip
+    keys = [name for part in parts for name in part.model_fields]
+    parents = {"probes", "arms", "programs"}
+    missing = [k for k in keys if k not in parents and not re.search(rf"`(?:\S*\.)?{k}`", page)]
+    assert missing == []
+
+
+def test_the_configuration_on_the_page_and_that_of_the_testbed_are_read(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    page = (root / "docs" / "leakage-run.md").read_text(encoding="utf-8")
+    example = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert example is not None
+    assert [arm.role for arm in read(written(tmp_path, example[1])).arms] == ["base", "both"]
+    testbed = read(root / "benchmarks" / "testbed" / "run.yaml")
+    assert len(attacks_of(testbed)) >= 60
+    assert {arm.role for arm in testbed.arms} >= {
+        "base",
+        "retrained",
+        "weights",
+        "prompt",
+        "screen",
+    }

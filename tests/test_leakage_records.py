@@ -74,8 +74,8 @@ def test_what_a_record_may_hold_besides_is_read_back_and_left_out_where_there_is
         (3, "likelihoods: has the wrong type"),
         ([{"role": "answer"}], "an object of role, logprobs and ranks"),
         ([{"role": "gold", "logprobs": [], "ranks": None}], "role: one of answer, "),
-        ([{"role": "text", "logprobs": ["x"], "ranks": None}], "has the wrong type"),
-        ([{"role": "text", "logprobs": [0.0], "ranks": [0.5]}], "has the wrong type"),
+        ([{"role": "wrong", "logprobs": ["x"], "ranks": None}], "has the wrong type"),
+        ([{"role": "wrong", "logprobs": [0.0], "ranks": [0.5]}], "has the wrong type"),
     ],
 )
 def test_likelihoods_of_another_shape_are_errors(
