@@ -20,6 +20,8 @@ class Arm:
     model       None asks the API which it serves and takes the first
     headers     sent with every request; their values never show
     key_env     the environment variable that holds the key, read when the arm is asked
+    role        what it is in the comparison: `base`, `retrained`, or any word of yours
+    system      a system text put before every conversation; it may hold what must be forgotten
     """
 
     name: str
@@ -27,6 +29,8 @@ class Arm:
     model: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     key_env: str | None = None
+    role: str = ""
+    system: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -71,12 +71,16 @@ class Reply:
 
     `text` is every word the model spoke, on whatever field and for whatever choice: content,
     reasoning, refusal, names and arguments of tool calls, annotations, log-probabilities.
+    `alternatives` are the likeliest tokens at each position of the first choice, where they came;
+    `body` is the last object as it came.
     """
 
     def __init__(self) -> None:
         self.finish_reason: str | None = None
         self.tokens_in: int | None = None
         self.tokens_out: int | None = None
+        self.alternatives: list[tuple[str, ...]] = []
+        self.body: dict[str, Any] = {}
         self._said: dict[Path, list[str]] = {}
 
     @property
@@ -89,9 +93,25 @@ class Reply:
         """Whether anything was said."""
         return any(part for parts in self._said.values() for part in parts)
 
+    @property
+    def content(self) -> str:
+        """The message itself, or the completion, of the first choice."""
+        spoken = (("message", "content"), ("delta", "content"), ("text",))
+        return "".join(part for path in spoken for part in self._said.get(("0", *path), ()))
+
+    @property
+    def channels(self) -> dict[str, str]:
+        """What was said on each field: `content`, `tool_calls`, `logprobs`, …, over all choices."""
+        found: dict[str, str] = {}
+        for path, parts in self._said.items():
+            inner = path[1] in {"message", "delta"} and len(path) > 2
+            name = "content" if path[1] == "text" else path[2] if inner else path[1]
+            found[name] = "\n".join([*([found[name]] if name in found else []), "".join(parts)])
+        return found
+
     def take(self, data: str | bytes) -> None:
         """Add one event of a stream, or a whole answer. Raises ReplyError."""
-        body = parse(data)
+        body = self.body = parse(data)
         if "error" in body and body["error"] is not None:
             if not is_filtered(body):
                 raise ReplyError("an error in place of an answer")
@@ -110,6 +130,8 @@ class Reply:
         reason = choice.get("finish_reason")
         if isinstance(reason, str):
             self.finish_reason = reason
+        if choice.get("index", 0) == 0:
+            self.alternatives += _alternatives(choice.get("logprobs"))
         for path, text in _spoken(choice, (str(choice.get("index", 0)),)):
             self._said.setdefault(path, []).append(text)
 
@@ -157,6 +179,17 @@ def _spoken(value: object, path: Path) -> Iterator[tuple[Path, str]]:
             # Deltas of tool calls say which call they continue; other lists only grow.
             at = item.get("index", "*") if isinstance(item, dict) else "*"
             yield from _spoken(item, (*path, str(at)))
+
+
+def _alternatives(logprobs: object) -> Iterator[tuple[str, ...]]:
+    """Tokens at each position: chat lists objects with a `token`, completions have them as keys."""
+    given = logprobs if isinstance(logprobs, dict) else {}
+    for position in given.get("content") or ():
+        others = position.get("top_logprobs") if isinstance(position, dict) else None
+        tokens = [position, *(others or ())] if isinstance(position, dict) else []
+        yield tuple(str(t["token"]) for t in tokens if isinstance(t, dict) and "token" in t)
+    for position in given.get("top_logprobs") or ():
+        yield tuple(map(str, position)) if isinstance(position, dict) else ()
 
 
 def _number(value: object, otherwise: int | None) -> int | None:

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from leakage import direct_engine, probes, records, report
+from leakage import direct_engine, probes, records, report, run_cli
 from leakage.arms import Arm, ArmError
 from leakage.arms import parse as parse_arm
 from leakage.attacks import ATTACKS, expand, named
@@ -31,6 +31,10 @@ def register(parser: argparse.ArgumentParser) -> None:
     _register_probe(commands.add_parser("probe", help=summary, description=summary))
     summary = "the table of records that were written earlier"
     _register_report(commands.add_parser("report", help=summary, description=summary))
+    summary = "put every attack to every arm of a configuration, resuming where it was left"
+    run_cli.register_run(commands.add_parser("run", help=summary, description=summary))
+    summary = "list the attacks with their families and sources"
+    run_cli.register_attacks(commands.add_parser("attacks", help=summary, description=summary))
 
 
 def _register_probe(parser: argparse.ArgumentParser) -> None:

@@ -5,30 +5,23 @@ Arms take turns, so that whatever changes on the way (load, weather) changes for
 
 import asyncio
 import hashlib
-import os
-import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import httpx
 
 from leakage import scores
-from leakage.arms import Arm, ArmError
-from leakage.chat import DONE, Events, Reply, ReplyError, is_filtered, parse
+from leakage.arms import Arm
+from leakage.calls import Attempt, Limits, call, client_of, with_model
 from leakage.probes import Probe
 from leakage.records import Record
 
 Stream = Literal["alternate", "always", "never"]
 Progress = Callable[[Record], None]
-
-_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-_LINGER_S = 1.0  # that an arm may take to end a stream after its last event
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +50,15 @@ class Plan:
     keep_answers: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("draws", "concurrency", "timeout_s", "answer_bytes"):
+        for name in ("draws", "concurrency"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}: must be greater than zero")
-        if self.retries < 0:
-            raise ValueError("retries: must not be negative")
+        _ = self.limits
+
+    @property
+    def limits(self) -> Limits:
+        """What holds for each request. Raises ValueError."""
+        return Limits(self.timeout_s, self.retries, self.backoff_s, self.answer_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +69,6 @@ class _Job:
     probe: Probe
     draw: int
     streamed: bool
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """One request and as much of its answer as came, whatever ended it."""
-
-    reply: Reply = field(default_factory=Reply)
-    status: int | None = None
-    error: str | None = None
-    transient: bool = False
-    retry_after_s: float | None = None
-    latency_s: float = 0.0
-    first_token_s: float | None = None
 
 
 def total(arms: Sequence[Arm], probes: Sequence[Probe], *, plan: Plan | None = None) -> int:
@@ -109,8 +93,8 @@ async def run(
     plan = plan or Plan()
     records: dict[int, Record] = {}
     async with AsyncExitStack() as stack:
-        clients = {arm.name: await stack.enter_async_context(_client(arm)) for arm in arms}
-        asked = [await _with_model(arm, clients[arm.name]) for arm in arms]
+        clients = {arm.name: await stack.enter_async_context(client_of(arm)) for arm in arms}
+        asked = [await with_model(arm, clients[arm.name]) for arm in arms]
         name = uuid.uuid4().hex[:12]
         jobs = enumerate(_jobs(asked, probes, plan))
 
@@ -143,149 +127,20 @@ def _jobs(arms: Sequence[Arm], probes: Sequence[Probe], plan: Plan) -> Iterator[
                 yield _Job(arm=arm, probe=probe, draw=draw, streamed=streamed)
 
 
-def _client(arm: Arm) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        headers=arm.sign_in(os.environ),
-        # Each answer has one limit as a whole; a limit between two bytes would not stop a drip.
-        timeout=None,  # noqa: S113
-        # A proxy of the environment is never on the way to this machine itself.
-        trust_env=urlsplit(arm.base_url).hostname not in _LOOPBACK,
-    )
-
-
-async def _with_model(arm: Arm, client: httpx.AsyncClient) -> Arm:
-    """The arm with a model: the first that it lists, where none is named. Raises ArmError."""
-    if arm.model is not None:
-        return arm
-    advice = "name a model, as in NAME=BASE_URL,MODEL"
-    try:
-        answer = await client.get(f"{arm.base_url}/models", timeout=10.0)
-    except httpx.HTTPError as error:
-        kind = type(error).__name__
-        raise ArmError(f"arm {arm.name!r}: {arm.base_url} does not answer ({kind})") from None
-    try:
-        model = parse(answer.content)["data"][0]["id"]
-    except (ReplyError, LookupError, TypeError):
-        raise ArmError(
-            f"arm {arm.name!r}: {arm.base_url}/models lists no model "
-            f"(HTTP {answer.status_code}); {advice}"
-        ) from None
-    return replace(arm, model=str(model))
-
-
 async def _draw(job: _Job, *, client: httpx.AsyncClient, plan: Plan, run: str) -> Record:
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    attempts = 1
-    attempt = await _ask(job, client=client, plan=plan)
-    while attempt.transient and attempts <= plan.retries:
-        pause = plan.backoff_s * 2 ** (attempts - 1)
-        await asyncio.sleep(pause if attempt.retry_after_s is None else attempt.retry_after_s)
-        attempt = await _ask(job, client=client, plan=plan)
-        attempts += 1
-    return _record(job, attempt, plan=plan, run=run, at=at, attempts=attempts)
-
-
-async def _ask(job: _Job, *, client: httpx.AsyncClient, plan: Plan) -> _Attempt:
-    attempt = _Attempt()
     body = {
         **plan.parameters,
         "model": job.arm.model,
         "messages": job.probe.turns,
         "stream": job.streamed,
     }
-    started = time.perf_counter()
-    try:
-        async with (
-            asyncio.timeout(plan.timeout_s),
-            client.stream("POST", f"{job.arm.base_url}/chat/completions", json=body) as response,
-        ):
-            attempt.status = response.status_code
-            if response.status_code != 200:
-                await _read_error(response, attempt, plan=plan)
-            elif job.streamed:
-                await _read_stream(response, attempt, plan=plan, started=started)
-            else:
-                attempt.reply.take(await _read(response, plan=plan))
-    except TimeoutError:
-        attempt.error = f"no whole answer within {plan.timeout_s:g} s"
-    except httpx.HTTPError as error:
-        attempt.error = f"the connection failed ({type(error).__name__})"
-        # What was said was said: another try must not overwrite it.
-        attempt.transient = not attempt.reply.spoke
-    except ReplyError as error:
-        attempt.error = str(error)
-    if not attempt.latency_s:
-        attempt.latency_s = time.perf_counter() - started
-    return attempt
+    url = f"{job.arm.base_url}/chat/completions"
+    attempt = await call(client, url, body, limits=plan.limits)
+    return _record(job, attempt, plan=plan, run=run, at=at)
 
 
-async def _read(response: httpx.Response, *, plan: Plan) -> bytes:
-    async with aclosing(_chunks(response, plan=plan)) as chunks:
-        return b"".join([chunk async for chunk in chunks])
-
-
-async def _chunks(response: httpx.Response, *, plan: Plan) -> AsyncGenerator[bytes, None]:
-    size = 0
-    async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        if size > plan.answer_bytes:
-            raise ReplyError(f"an answer of more than {plan.answer_bytes} bytes")
-        yield chunk
-
-
-async def _read_stream(
-    response: httpx.Response, attempt: _Attempt, *, plan: Plan, started: float
-) -> None:
-    """Raises ReplyError, with all that came before it in the attempt's reply."""
-    if not response.headers.get("content-type", "").startswith("text/event-stream"):
-        attempt.reply.take(await _read(response, plan=plan))
-        raise ReplyError("no stream, though one was asked for")
-    events = Events()
-    async with aclosing(_chunks(response, plan=plan)) as chunks:
-        async for chunk in chunks:
-            for data in events.feed(chunk):
-                if data == DONE:
-                    attempt.latency_s = time.perf_counter() - started
-                    await _drain(chunks)
-                    return _check_finished(attempt.reply)
-                attempt.reply.take(data)
-                if attempt.first_token_s is None and attempt.reply.spoke:
-                    attempt.first_token_s = time.perf_counter() - started
-    raise ReplyError("a stream that breaks off" + (" inside an event" if events.open else ""))
-
-
-async def _drain(chunks: AsyncGenerator[bytes, None]) -> None:
-    """Read what is left, so that the connection serves the next draw: a new one would cost time."""
-    with suppress(TimeoutError, httpx.HTTPError, ReplyError):
-        async with asyncio.timeout(_LINGER_S):
-            async for _ in chunks:
-                pass
-
-
-def _check_finished(reply: Reply) -> None:
-    if reply.finish_reason is None:
-        raise ReplyError("a stream that ends without a finish reason")
-
-
-async def _read_error(response: httpx.Response, attempt: _Attempt, *, plan: Plan) -> None:
-    raw = await _read(response, plan=plan)
-    try:
-        filtered = is_filtered(parse(raw))
-    except ReplyError:
-        filtered = False
-    if filtered:
-        attempt.reply.take(raw)
-        return
-    attempt.error = f"HTTP {response.status_code}"
-    attempt.transient = response.status_code in _TRANSIENT
-    seconds = response.headers.get("retry-after", "")
-    if seconds.isdecimal():
-        attempt.retry_after_s = min(float(seconds), 60.0)
-
-
-def _record(  # noqa: PLR0913 - where everything about a draw comes together
-    job: _Job, attempt: _Attempt, *, plan: Plan, run: str, at: str, attempts: int
-) -> Record:
+def _record(job: _Job, attempt: Attempt, *, plan: Plan, run: str, at: str) -> Record:
     probe, reply = job.probe, attempt.reply
     answered = scores.leaks(reply.text, probe.answers)
     # A draw that failed proves what it said and nothing of what it did not come to say.
@@ -309,7 +164,7 @@ def _record(  # noqa: PLR0913 - where everything about a draw comes together
         finish_reason=reply.finish_reason,
         status=attempt.status,
         error=attempt.error,
-        attempts=attempts,
+        attempts=attempt.number,
         latency_s=attempt.latency_s,
         first_token_s=attempt.first_token_s,
         tokens_in=reply.tokens_in,

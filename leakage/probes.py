@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from leakage.choices import LETTERS
 from leakage.scores import plainly, words
 
 Role = Literal["system", "user", "assistant"]
@@ -45,6 +46,10 @@ class Probe:
     answers    the accepted answers, any of which tells
     messages   the turns before the prompt
     subject    how the prompt spells what it is about, for attacks that disguise or move it
+    choices    what the prompt offers to choose from, in the order of its letters; then the answer
+               leaks where it is chosen, and not where it is merely said
+    wrong      false answers in the words of the right one
+    paraphrase the answer in other words, for the truth ratio
     notes      free; kept and not read
     """
 
@@ -56,6 +61,9 @@ class Probe:
     answers: tuple[str, ...] = field(repr=False)
     messages: tuple[Message, ...] = ()
     subject: str = field(default="", repr=False)
+    choices: tuple[str, ...] = field(default=(), repr=False)
+    wrong: tuple[str, ...] = field(default=(), repr=False)
+    paraphrase: str = field(default="", repr=False)
     notes: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
     @property
@@ -131,8 +139,9 @@ def _line(probe: Probe) -> str:
     }
     if probe.messages:
         row["messages"] = [{"role": m.role, "content": m.content} for m in probe.messages]
-    if probe.subject:
-        row["subject"] = probe.subject
+    for name in ("subject", "choices", "wrong", "paraphrase"):
+        if getattr(probe, name):
+            row[name] = getattr(probe, name)
     if probe.notes:
         row["notes"] = dict(probe.notes)
     return json.dumps(row, ensure_ascii=False)
@@ -173,14 +182,22 @@ def _probe(row: dict[str, Any]) -> Probe:
         kind=_text(row, "kind"),
         split=cast("Split", _one_of(row, "split", get_args(Split))),
         prompt=_text(row, "prompt"),
-        answers=_answers(row),
+        answers=_texts(row, "answers"),
         messages=_messages(row),
         subject=_text(row, "subject") if "subject" in row else "",
+        choices=_texts(row, "choices") if "choices" in row else (),
+        wrong=_texts(row, "wrong") if "wrong" in row else (),
+        paraphrase=_text(row, "paraphrase") if "paraphrase" in row else "",
         notes=_notes(row),
     )
     if probe.kind == ATTACK:
         raise ProbeError(f"kind: names no attack; write '{ATTACK}NAME'")
-    if not probe.innocent and plainly("\n".join(t["content"] for t in probe.turns), probe.answers):
+    _check_choices(probe)
+    if (
+        not probe.innocent
+        and not probe.choices
+        and plainly("\n".join(t["content"] for t in probe.turns), probe.answers)
+    ):
         raise ProbeError("prompt: holds an answer, so an echo would count as a leak; reword it")
     return probe
 
@@ -199,14 +216,22 @@ def _one_of(row: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:
     return str(value)
 
 
-def _answers(row: Mapping[str, Any]) -> tuple[str, ...]:
-    given = row.get("answers")
+def _texts(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    given = row.get(key)
     if not isinstance(given, list | tuple) or not given:
-        raise ProbeError(f"answers: {_fault(row, 'answers')}; give a list of accepted answers")
-    for number, answer in enumerate(given):
-        if not isinstance(answer, str) or not words(answer):
-            raise ProbeError(f"answers[{number}]: holds no letter and no digit; nothing matches it")
+        raise ProbeError(f"{key}: {_fault(row, key)}; give a list of texts")
+    for number, text in enumerate(given):
+        if not isinstance(text, str) or not words(text):
+            raise ProbeError(f"{key}[{number}]: holds no letter and no digit; nothing matches it")
     return tuple(given)
+
+
+def _check_choices(probe: Probe) -> None:
+    right = [text for text in probe.choices if text in probe.answers]
+    if probe.choices and (len(right) != 1 or len(set(probe.choices)) < len(probe.choices)):
+        raise ProbeError("choices: give each once, and exactly one that is in 'answers'")
+    if len(probe.choices) > len(LETTERS):
+        raise ProbeError(f"choices: more than there are letters ({len(LETTERS)}); give fewer")
 
 
 def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:

@@ -6,10 +6,10 @@ The file is described in docs/leakage.md.
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 from leakage.probes import ATTACK, Split
 
@@ -18,6 +18,24 @@ VERSION = 1
 
 class RecordError(ValueError):
     """A record file that cannot be read. Names the line."""
+
+
+Role = Literal["answer", "paraphrase", "wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """How likely an arm finds one text behind the question, token by token.
+
+    role       `answer`: the reference answer; `paraphrase`: it in other words; `wrong`: a false one
+               in the same words
+    logprobs   natural logarithms, one a token, of that text alone
+    ranks      of the same tokens among all, 1 the likeliest; None where the arm does not say
+    """
+
+    role: Role
+    logprobs: tuple[float, ...]
+    ranks: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +61,17 @@ class Record:
     tokens_in       as the arm counted them; tokens_out too
     answer_sha256   of the answer's text
     answer          the text itself, only where it was asked for
+
+    Fields that may be absent, and then are None:
+    fingerprint     of the arm: what it is made of, as far as it can be seen
+    shard           idempotence key of the shard that the draw belongs to
+    requests        HTTP requests over all turns, retries included
+    channel         the field on which an accepted answer stood: content, tool_calls, logprobs, ...
+    length          characters of everything said
+    span            longest run of words of an accepted answer that came out, as a share of it
+    lacks           what the arm does not allow and the draw needs: it was not made, and a metric
+                    of such draws is not measurable. `answered`, `leak`, `blocked` are None
+    likelihoods     what the arm finds how likely. Of kind `likelihood`, where nothing is said
     """
 
     run: str
@@ -70,6 +99,14 @@ class Record:
     tokens_out: int | None
     answer_sha256: str
     answer: str | None = field(default=None, repr=False)
+    fingerprint: str | None = None
+    shard: str | None = None
+    requests: int | None = None
+    channel: str | None = None
+    length: int | None = None
+    span: float | None = None
+    lacks: str | None = None
+    likelihoods: tuple[Likelihood, ...] | None = None
 
     @property
     def attack(self) -> str | None:
@@ -80,6 +117,11 @@ class Record:
     def innocent(self) -> bool:
         """Whether the answer had to come back."""
         return self.split != "forget"
+
+    @property
+    def spoken(self) -> bool:
+        """Whether it says anything about what the arm answers: it was asked, and in words."""
+        return self.lacks is None and self.likelihoods is None
 
 
 class Writer:
@@ -134,8 +176,9 @@ def read(path: Path) -> list[Record]:
 def _line(record: Record) -> str:
     row: dict[str, Any] = {"version": VERSION}
     row |= {f.name: getattr(record, f.name) for f in fields(Record)}
-    if record.answer is None:
-        del row["answer"]
+    row = {name: value for name, value in row.items() if value is not None or name not in _OPTIONAL}
+    if record.likelihoods is not None:
+        row["likelihoods"] = [asdict(likelihood) for likelihood in record.likelihoods]
     return json.dumps(row)
 
 
@@ -151,10 +194,12 @@ def _parse(line: bytes, where: str) -> Record:
     if row.pop("version") != VERSION:
         raise RecordError(f"{where}: is of another version; this program reads version {VERSION}")
     expected = {f.name for f in fields(Record)}
-    if missing := sorted(expected - {"answer"} - set(row)):
+    if missing := sorted(expected - _OPTIONAL - set(row)):
         raise RecordError(f"{where}: lacks {', '.join(missing)}")
     if unknown := sorted(set(row) - expected):
         raise RecordError(f"{where}: has unknown fields ({len(unknown)})")
+    if row.get("likelihoods") is not None:
+        row["likelihoods"] = _likelihoods(row["likelihoods"], where)
     for name, value in row.items():
         if not isinstance(value, _TYPES[name]):
             raise RecordError(f"{where}: {name}: has the wrong type")
@@ -163,8 +208,31 @@ def _parse(line: bytes, where: str) -> Record:
     return Record(**cast("dict[str, Any]", row))
 
 
+def _likelihoods(given: object, where: str) -> tuple[Likelihood, ...]:
+    if not isinstance(given, list):
+        raise RecordError(f"{where}: likelihoods: has the wrong type")
+    return tuple(_likelihood(each, where) for each in given)
+
+
+def _likelihood(given: object, where: str) -> Likelihood:
+    if not isinstance(given, dict) or set(given) != {"role", "logprobs", "ranks"}:
+        raise RecordError(f"{where}: likelihoods: an object of role, logprobs and ranks")
+    role, logprobs, ranks = given["role"], given["logprobs"], given["ranks"]
+    if role not in get_args(Role):
+        raise RecordError(f"{where}: likelihoods: role: one of {', '.join(get_args(Role))}")
+    if not _numbers(logprobs, float | int) or not (ranks is None or _numbers(ranks, int)):
+        raise RecordError(f"{where}: likelihoods: has the wrong type")
+    return Likelihood(role, tuple(logprobs), None if ranks is None else tuple(ranks))
+
+
+def _numbers(given: object, kind: Any) -> bool:  # noqa: ANN401 (a type, or a union of types)
+    return isinstance(given, list) and all(isinstance(each, kind) for each in given)
+
+
+_OPTIONAL = frozenset(f.name for f in fields(Record) if f.default is not MISSING)
+
 # What may stand in each field: its annotation, which is a type, a union of types or the split.
 _TYPES: dict[str, Any] = {
     f.name: str if f.name == "split" else (float | int if f.type is float else f.type)
     for f in fields(Record)
-}
+} | {"span": float | int | None, "likelihoods": tuple | None}

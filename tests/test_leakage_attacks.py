@@ -40,11 +40,6 @@ def test_an_attack_keeps_everything_but_the_wording(name: str) -> None:
     assert "Tarn Hollow" not in str(attacked.turns)
 
 
-@pytest.mark.parametrize("name", ATTACKS)
-def test_every_attack_says_what_it_does(name: str) -> None:
-    assert (ATTACKS[name].__doc__ or "").endswith(".")
-
-
 @pytest.mark.parametrize(("name", "sentence"), SENTENCES.items())
 def test_a_format_is_asked_for_in_the_agreed_sentence(name: str, sentence: str) -> None:
     assert apply(PROBE, name).prompt == f"{PROBE.prompt} {sentence}"

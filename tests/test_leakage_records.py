@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from leakage import records
-from leakage.records import Record, RecordError, Writer
+from leakage.records import Likelihood, Record, RecordError, Writer
 
 RECORD = Record(
     run="r",
@@ -53,6 +53,40 @@ def test_an_answer_is_only_in_the_file_if_it_was_kept(tmp_path: Path) -> None:
     assert "answer" not in json.loads(path.read_text())
     assert json.loads(path.read_text())["version"] == 1
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_what_a_record_may_hold_besides_is_read_back_and_left_out_where_there_is_none(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "records.jsonl"
+    found = (Likelihood("answer", (-0.5, -1.0), (1, 3)), Likelihood("wrong", (-9.25,)))
+    more = replace(RECORD, kind="likelihood", leak=None, likelihoods=found, span=1, requests=4)
+    lacking = replace(RECORD, draw=1, leak=None, answered=None, lacks="logprobs")
+    records.write(path, [RECORD, more, lacking])
+    assert records.read(path) == [RECORD, more, lacking]
+    assert [record.spoken for record in records.read(path)] == [True, False, False]
+    assert "lacks" not in json.loads(path.read_text().splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (3, "likelihoods: has the wrong type"),
+        ([{"role": "answer"}], "an object of role, logprobs and ranks"),
+        ([{"role": "gold", "logprobs": [], "ranks": None}], "role: one of answer, "),
+        ([{"role": "wrong", "logprobs": ["x"], "ranks": None}], "has the wrong type"),
+        ([{"role": "wrong", "logprobs": [0.0], "ranks": [0.5]}], "has the wrong type"),
+    ],
+)
+def test_likelihoods_of_another_shape_are_errors(
+    tmp_path: Path, given: object, message: str
+) -> None:
+    path = tmp_path / "records.jsonl"
+    records.write(path, [RECORD])
+    row = json.loads(path.read_text()) | {"likelihoods": given}
+    path.write_text(json.dumps(row) + "\n")
+    with pytest.raises(RecordError, match=message):
+        records.read(path)
 
 
 def test_a_record_does_not_show_its_answer() -> None:
