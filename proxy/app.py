@@ -27,6 +27,7 @@ from proxy.passthrough import Asked, Opening, Passthrough, Relayed
 from proxy.pipeline import Pipeline
 from proxy.trace import Caller
 from proxy.upstream import UpstreamError
+from proxy.upstreams import open_to
 
 log = logging.getLogger("lethe")
 
@@ -124,7 +125,7 @@ class Door:
                 relayed = await self._passed_on(scope, receive, request_id, tenant, methods)
                 await speaking.whole(relayed.status, relayed.body, relayed.headers)
             else:
-                await speaking.json(200, await self._other(scope))
+                await speaking.json(200, await self._other(scope, tenant))
         except Rejected as rejected:
             log.info(
                 "request=%s method=%s rejected=%d %s",
@@ -190,6 +191,8 @@ class Door:
     ) -> Relayed:
         """The answer to a request for a path that the operator opened. Raises Rejected."""
         headers = _headers(scope)
+        if not open_to(tenant, self._pipeline.upstreams.first):
+            raise _nothing()
         if scope["method"] not in methods:
             raise _not_allowed(methods)
         if headers.get("content-encoding", "identity") != "identity":
@@ -235,17 +238,17 @@ class Door:
             with suppress(asyncio.CancelledError):
                 await answering
 
-    async def _other(self, scope: Scope) -> Body:
+    async def _other(self, scope: Scope, tenant: str) -> Body:
         """Everything that is no conversation. What is not named here does not exist."""
         path, method = scope["path"], scope["method"]
         if path in FORMATS:
             raise _not_allowed({"POST"})
         if path != MODELS and not path.startswith(f"{MODELS}/"):
-            raise Rejected(404, "there is nothing at this path", code="unknown_url")
+            raise _nothing()
         if method not in ("GET", "HEAD"):
             raise _not_allowed({"GET", "HEAD"})
         try:
-            models = await self._pipeline.models()
+            models = await self._pipeline.models(tenant=tenant)
         except UpstreamError as error:
             raise Rejected(error.status, str(error)) from None
         if path == MODELS:
@@ -322,6 +325,10 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 def _not_ready(why: str) -> JSONResponse:
     return JSONResponse({"status": why}, status_code=503, headers={"retry-after": "1"})
+
+
+def _nothing() -> Rejected:
+    return Rejected(404, "there is nothing at this path", code="unknown_url")
 
 
 def _not_allowed(methods: Iterable[str]) -> Rejected:

@@ -17,6 +17,8 @@ from policies import LoadedPolicy
 from proxy.choices import SEVERITY, Action, Choices, Seen
 from proxy.exchange import Delta, Refused
 from proxy.framing import Raw, Words
+from proxy.lineage import Role
+from proxy.upstream import Upstream
 
 log = logging.getLogger("lethe")
 
@@ -41,6 +43,10 @@ class Trace:
     keep_text: bool = False
     model: str | None = None
     upstream: str | None = None
+    role: Role | None = None
+    lineage: str | None = None
+    rerouted: str | None = None
+    down: dict[str, str] = field(default_factory=dict)
     stream: bool = False
     enforced: bool = False
     default: str | None = None
@@ -73,6 +79,22 @@ class Trace:
             }
             for loaded in policies
         ]
+
+    def asks(self, upstream: Upstream, *, elsewhere: bool | None = None) -> None:
+        """Note who is asked, whose answer it will be; `elsewhere` than the policies found it.
+
+        None: nobody is asked yet.
+        """
+        if elsewhere is not None:
+            self.attempts += 1
+            self.rerouted = (self.rerouted or self.upstream) if elsewhere else None
+        self.upstream, self.role = upstream.name, upstream.role
+        self.lineage = upstream.lineage.digest if upstream.lineage else None
+
+    def went_down(self, upstream: Upstream, why: str) -> None:
+        """Note an upstream that failed where a policy says what happens then."""
+        self.down[upstream.name] = why
+        log.warning("request=%s upstream=%s down: %s", self.caller.request_id, upstream.name, why)
 
     def saw(self, items: Iterable[Seen]) -> None:
         """Note verdicts: the highest score of each concept, kind and place."""
@@ -149,6 +171,10 @@ class Trace:
             "route": self.caller.route,
             "model": _name(self.model),
             "upstream": self.upstream,
+            "role": self.role,
+            "lineage": self.lineage,
+            "rerouted": self.rerouted,
+            "down": self.down,
             "stream": self.stream,
             "policies": self.policies,
             "default": self.default,
