@@ -19,6 +19,8 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from proxy.body import BodyError, dumps, parse
+from proxy.comparison import ROUTE as COMPARE
+from proxy.comparison import Comparing, Comparison
 from proxy.exchange import Body, Format
 from proxy.formats import chat, completions, embeddings, messages, messages_count, responses
 from proxy.framing import Out
@@ -49,6 +51,7 @@ class Entry:
     receive_s    seconds in which a body must have arrived
     hosts        accepted Host headers, without port; empty accepts any
     openings     paths that are passed on unscreened
+    comparing    what may be compared, and by whom; None is nobody
     tenants      name of a tenant → SHA-256 digests (hex) of its keys; empty asks for no key
     """
 
@@ -58,6 +61,7 @@ class Entry:
     hosts: frozenset[str] = frozenset()
     tenants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     openings: tuple[Opening, ...] = ()
+    comparing: Comparing | None = None
 
 
 class Rejected(Exception):  # noqa: N818 - an answer, not an error of ours
@@ -84,7 +88,9 @@ class Door:
             audit=pipeline.audit,
             closed={*FORMATS, MODELS},
         )
-        self._description = description(FORMATS)
+        comparing = entry.comparing
+        self._comparison = Comparison(pipeline, comparing, FORMATS) if comparing else None
+        self._description = description([*FORMATS, *([COMPARE] if comparing else [])])
 
     async def healthy(self, _: HttpRequest) -> JSONResponse:
         """The process runs."""
@@ -120,7 +126,10 @@ class Door:
             if wire is not None and scope["method"] == "POST":
                 body = await self._body(scope, receive)
                 caller = Caller(request_id, tenant, wire.route)
-                await self._converse(wire, body, caller, receive, speaking)
+                story = self._pipeline.answer(wire, body, caller)
+                await self._converse(story, receive, speaking)
+            elif scope["path"] == COMPARE:
+                await self._compare(scope, receive, speaking, Caller(request_id, tenant, COMPARE))
             elif methods := self._passthrough.methods(scope["path"]):
                 relayed = await self._passed_on(scope, receive, request_id, tenant, methods)
                 await speaking.whole(relayed.status, relayed.body, relayed.headers)
@@ -223,11 +232,23 @@ class Door:
             if not message.get("more_body", False):
                 return b"".join(parts)
 
-    async def _converse(
-        self, wire: Format, body: Body, caller: Caller, receive: Receive, speaking: "Speaking"
+    async def _compare(
+        self, scope: Scope, receive: Receive, speaking: "Speaking", caller: Caller
     ) -> None:
-        """Run the pipeline while watching whether the client is still there."""
-        answering = asyncio.ensure_future(speaking.all(self._pipeline.answer(wire, body, caller)))
+        """Answer a comparison. For whoever may not, the path does not exist. Raises Rejected."""
+        comparison = self._comparison
+        if comparison is None or not comparison.open_to(caller.tenant):
+            raise _nothing()
+        if scope["method"] != "POST":
+            raise _not_allowed({"POST"})
+        body = await self._body(scope, receive)
+        await self._converse(comparison.answer(body, caller), receive, speaking)
+
+    async def _converse(
+        self, story: AsyncGenerator[Out, None], receive: Receive, speaking: "Speaking"
+    ) -> None:
+        """Tell a story while watching whether the client is still there."""
+        answering = asyncio.ensure_future(speaking.all(story))
         leaving = asyncio.ensure_future(_left(receive))
         try:
             await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)

@@ -136,6 +136,7 @@ class Config(Part):
             hosts=frozenset(host.lower() for host in self.listen.hosts),
             openings=tuple(Opening(o.path, frozenset(o.methods)) for o in self.passthrough),
             tenants={tenant.name: tuple(tenant.key_sha256) for tenant in self.tenants},
+            comparing=None if self.compare is None else self.compare.comparing(),
         )
 
 

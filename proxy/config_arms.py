@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from pydantic import Field
 
+from proxy.comparison import Arm, Comparing
 from proxy.config_upstreams import Glob, Name, Part, UpstreamConfig
 
 KeyPath = tuple[str | int, ...]
@@ -34,6 +35,11 @@ class CompareConfig(Part):
         description="show what arms with `screen: false` said as it is; else hits are left out",
     )
     concurrency: int = Field(default=4, ge=1, le=256, description="arms asked at the same time")
+
+    def comparing(self) -> Comparing:
+        """What the front door lets be compared."""
+        arms = [Arm(a.name, a.upstream, a.screen, a.pretend) for a in self.arms]
+        return Comparing(tuple(arms), tuple(self.tenants), self.unscreened, self.concurrency)
 
 
 class MirrorConfig(Part):

@@ -109,8 +109,7 @@ class Pipeline:
     ) -> AsyncGenerator[Words | Raw, None]:
         request = wire.read(body)
         framing.request = request
-        for field in sorted(DESTINATIONS & body.keys()):
-            raise FormatError(f"{field}: not available here", param=field)
+        check_destinations(body)
         trace.model, trace.stream = request.model, request.stream
         if self.keep_text:
             trace.text["prompt"] = [said.text for said in request.said]
@@ -199,6 +198,12 @@ class Pipeline:
             trace.error = f"audit: {type(error).__name__}"
             log.critical("request=%s left no audit record: %s", trace.caller.request_id, error)
             trace.log()
+
+
+def check_destinations(body: Body) -> None:
+    """Refuse a request that says where it wants to go. Raises FormatError."""
+    for field in sorted(DESTINATIONS & body.keys()):
+        raise FormatError(f"{field}: not available here", param=field)
 
 
 def _close_side_channels(talk: Talk) -> None:

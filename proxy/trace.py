@@ -47,6 +47,7 @@ class Trace:
     lineage: str | None = None
     rerouted: str | None = None
     down: dict[str, str] = field(default_factory=dict)
+    comparison: dict[str, Any] | None = None
     stream: bool = False
     enforced: bool = False
     default: str | None = None
@@ -115,6 +116,11 @@ class Trace:
                     "threshold": round(verdict.threshold, 4),
                     "hit": verdict.hit,
                 }
+
+    @property
+    def verdicts(self) -> list[dict[str, Any]]:
+        """The verdicts noted so far, as records hold them: scores and names, no text."""
+        return list(self._verdicts.values())
 
     def heard(self, choices: Choices, *, left: bool = True) -> None:
         """Add the counts of an answer: characters received, screened, held at most, released.
@@ -188,9 +194,11 @@ class Trace:
             "injected": self.injected,
             "side_channels": self.side_channels,
             "channels": self.channels,
-            "verdicts": list(self._verdicts.values()),
+            "verdicts": self.verdicts,
             "timings_ms": self.timings,
         }
+        if self.comparison is not None:
+            record["comparison"] = self.comparison
         return {**record, "text": self.text} if self.keep_text else record
 
     def log(self) -> None:
