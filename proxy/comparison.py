@@ -181,8 +181,7 @@ class Comparison:
             async for words in told:
                 answer = words.answer
                 pieces += words.pieces
-                if self._pipeline.keep_text:
-                    talk.trace.keep(words)
+                talk.trace.keep(words)
         return answer, pieces
 
     def _applied(self, arm: Arm, request: Request, policies: Sequence[LoadedPolicy]) -> Applied:

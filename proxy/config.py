@@ -35,6 +35,7 @@ from proxy.config_upstreams import (
 )
 from proxy.lineage import Lineage, LineageError
 from proxy.lineage import read as read_lineage
+from proxy.mirror import Mirror
 from proxy.passthrough import OPENABLE, Opening
 from proxy.pipeline import Pipeline
 from proxy.screening import Screening
@@ -231,6 +232,16 @@ async def building(
         stack.callback(audit.close)
         screening = Screening(policies.screen, timeout_s=config.screen_s)
         stack.push_async_callback(screening.close)
+        mirror = None
+        if config.mirror is not None:
+            mirror = Mirror(
+                config.mirror.mirroring(),
+                policies=policies,
+                screening=screening,
+                upstreams=upstreams,
+                audit=audit,
+            )
+            stack.push_async_callback(mirror.close)
         yield Pipeline(
             policies=policies,
             screening=screening,
@@ -238,6 +249,7 @@ async def building(
             audit=audit,
             default=config.default,
             keep_text=config.audit.text,
+            mirror=mirror,
         )
 
 

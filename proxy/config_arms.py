@@ -10,6 +10,7 @@ from pydantic import Field
 
 from proxy.comparison import Arm, Comparing
 from proxy.config_upstreams import Glob, Name, Part, UpstreamConfig
+from proxy.mirror import Mirroring
 
 KeyPath = tuple[str | int, ...]
 
@@ -49,6 +50,10 @@ class MirrorConfig(Part):
     share: float = Field(gt=0, le=1, description="share of the answered requests")
     concurrency: int = Field(default=1, ge=1, le=64, description="requests under way at most")
     per_minute: int = Field(default=30, ge=1, le=6000, description="requests a minute at most")
+
+    def mirroring(self) -> Mirroring:
+        """What the mirror does."""
+        return Mirroring(self.to, self.share, self.concurrency, self.per_minute)
 
 
 def contradictions(

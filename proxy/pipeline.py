@@ -18,6 +18,7 @@ from proxy.audit import Audit
 from proxy.choices import Seen
 from proxy.exchange import Body, Format, FormatError, Request
 from proxy.framing import Framing, Out, Raw, Words
+from proxy.mirror import Mirror
 from proxy.relay import relay
 from proxy.screening import Screening
 from proxy.talk import Talk
@@ -36,7 +37,8 @@ DESTINATIONS = frozenset({"api_base", "api_key", "base_url", "custom_llm_provide
 class Pipeline:
     """Everything that a request passes, put together once at start.
 
-    `default` is what happens where no policy applies, `keep_text` whether the audit keeps texts.
+    `default` is what happens where no policy applies, `keep_text` whether the audit keeps texts;
+    `mirror` hears of requests once they are answered.
     """
 
     policies: PolicySet
@@ -45,6 +47,7 @@ class Pipeline:
     audit: Audit
     default: str = "pass"
     keep_text: bool = False
+    mirror: Mirror | None = None
 
     async def answer(self, wire: Format, body: Body, caller: Caller) -> AsyncGenerator[Out, None]:
         """Tell the story of one request: a Head, and for a stream its events behind it.
@@ -53,6 +56,7 @@ class Pipeline:
         an audit record. Only the client's own leaving is raised again.
         """
         trace, framing = Trace(caller, keep_text=self.keep_text), Framing(wire)
+        self._sampled(trace)
         try:
             try:
                 async with aclosing(self._told(wire, body, trace, framing)) as told:
@@ -86,6 +90,7 @@ class Pipeline:
             raise
         finally:
             self._write_at_last(trace)
+            self._mirrored(wire, framing.request, trace)
 
     async def models(self, *, tenant: str) -> list[Body]:
         """A tenant's public models whose names no enforcing policy would refuse.
@@ -129,8 +134,8 @@ class Pipeline:
             told = relay(talk, to.addressed(body), to.upstream)
         async with aclosing(told) as releases:
             async for released in releases:
-                if self.keep_text:
-                    trace.keep(released)
+                trace.keep(released)
+                trace.hear(released)
                 yield released
         trace.outcome = "answered"
 
@@ -181,6 +186,15 @@ class Pipeline:
         async with aclosing(asking.told(reroute=reroute)) as releases:
             async for words in releases:
                 yield words
+
+    def _sampled(self, trace: Trace) -> None:
+        if self.mirror is not None:
+            trace.digests = self.mirror.digests(trace.caller)
+
+    def _mirrored(self, wire: Format, request: Request | None, trace: Trace) -> None:
+        """Offer what was answered to the mirror; the client waits for nothing of it."""
+        if self.mirror is not None and request is not None and trace.outcome == "answered":
+            self.mirror.offer(wire, request, trace)
 
     def _write(self, trace: Trace) -> None:
         self.audit.append(trace.record())

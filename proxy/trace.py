@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from policies import LoadedPolicy
 from proxy.choices import SEVERITY, Action, Choices, Seen
-from proxy.exchange import Delta, Refused
+from proxy.digests import Digests
+from proxy.exchange import Channel, Delta, Refused
 from proxy.framing import Raw, Words
 from proxy.lineage import Role
 from proxy.upstream import Upstream
@@ -65,6 +66,7 @@ class Trace:
     side_channels: list[str] = field(default_factory=list)
     text: dict[str, list[str]] = field(default_factory=dict, repr=False)
     timings: dict[str, float] = field(default_factory=dict)
+    digests: Digests | None = None
     written: bool = False
     _verdicts: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     _began: float = field(default_factory=time.perf_counter)
@@ -142,8 +144,20 @@ class Trace:
         known = [a for a in (*actions, self.action) if a in SEVERITY]
         self.action = min(known, key=SEVERITY.index, default=self.action)
 
+    def hear(self, released: Words | Raw) -> None:
+        """Take digests of what is released, where it will be held against another answer."""
+        if self.digests is None or isinstance(released, Raw):
+            return
+        for piece in released.pieces:
+            if isinstance(piece, Delta):
+                self.digests.add(piece.channel, piece.text)
+            elif isinstance(piece, Refused):
+                self.digests.add(Channel(piece.choice), piece.words)
+
     def keep(self, released: Words | Raw) -> None:
         """Keep what is released, where the operator wants texts on record."""
+        if not self.keep_text:
+            return
         if isinstance(released, Raw):
             self.text.setdefault("released", []).append(json.dumps(released.body))
         else:
