@@ -116,6 +116,20 @@ def test_a_lineage_file_lies_beside_the_configuration(tmp_path: Path) -> None:
     assert lineage.file == tmp_path / "npo.json"
 
 
+def test_the_documented_route_is_a_configuration(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "deploying.md").read_text()
+    [text] = re.findall(
+        r"^```yaml\n(.*?)^```", page.split("## Weight-unlearned")[1], re.DOTALL | re.MULTILINE
+    )
+    record = {"version": 1, "method": "npo", "weights": "ab" * 32}
+    (tmp_path / "lineage.json").write_text(json.dumps(record))
+    config = read_config(written(tmp_path, text))
+    assert config.compare is not None
+    assert [arm.name for arm in config.compare.arms] == ["base", "pretend", "screen", "both", "npo"]
+    assert config.mirror is not None
+    assert config.upstreams[1].role == "unlearned"
+
+
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         read_config(tmp_path / "nowhere.yaml")
