@@ -30,6 +30,7 @@ PACKAGES = ("proxy", "policies", "classifiers", "leakage", "unlearning")
 COMMANDS = {
     "demo": ("lethe", "see it work: a fact book that tells everything, and Lethe before it"),
     "serve": ("proxy.cli", "put the proxy in front of a chat API"),
+    "compare": ("proxy.comparison_cli", "ask several arms of a running proxy the same question"),
     "policy": ("policies.cli", "check and explain policies"),
     "leakage": ("leakage.cli", "measure how much still comes out"),
     "unlearning": ("unlearning.cli", "models to compare with, and the fact book of the demo"),

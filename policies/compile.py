@@ -25,8 +25,11 @@ class PolicySet:
     _policies: Mapping[str, LoadedPolicy] = field(repr=False)
     _concepts: Mapping[str, Concept] = field(repr=False)
 
-    def applicable(self, *, model: str, route: str, tenant: str) -> tuple[LoadedPolicy, ...]:
-        """The policies that a request meets, in order of their ids; none that is off."""
+    def applicable(self, *, model: str | None, route: str, tenant: str) -> tuple[LoadedPolicy, ...]:
+        """The policies that a request meets, in order of their ids; none that is off.
+
+        Without a model, those of every model.
+        """
         return tuple(
             loaded
             for loaded in self.policies
@@ -80,8 +83,9 @@ def _screened(loaded: LoadedPolicy) -> Iterable[classifiers.Concept]:
         )
 
 
-def _matches(to: AppliesTo, *, model: str, route: str, tenant: str) -> bool:
-    asked = ((to.models, model), (to.routes, route), (to.tenants, tenant))
+def _matches(to: AppliesTo, *, model: str | None, route: str, tenant: str) -> bool:
+    asked = [(to.routes, route), (to.tenants, tenant)]
+    asked += [(to.models, model)] if model is not None else []
     # Case-less: an upstream may take "GPT-4o" for "gpt-4o", and nobody may leave a policy that way.
     return all(
         any(fnmatchcase(name.casefold(), glob.casefold()) for glob in globs)

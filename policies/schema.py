@@ -28,6 +28,7 @@ Placement = Literal["system", "developer", "before-last-user"]
 PromptAction = Literal["refuse", "redact", "reroute", "flag"]
 OutputAction = Literal["refuse", "redact", "regenerate", "reroute", "flag"]
 OnError = Literal["refuse", "pass"]
+OnDown = Literal["refuse", "original"]
 SideChannel = Literal[
     "audio", "chat_template", "echo", "files", "guided", "images", "logit_bias", "logprobs",
     "opaque", "prefill", "server_tools", "stop", "stored", "tokens",
@@ -133,7 +134,20 @@ def _destination(to: str | None, info: ValidationInfo) -> str | None:
     return to
 
 
-TO = "name of the upstream that answers instead, with `action: reroute`"
+def _only_rerouted(on_down: OnDown, info: ValidationInfo) -> OnDown:
+    if info.data.get("action") not in ("reroute", None):
+        raise ValueError("only action: reroute asks elsewhere; remove it, or use that action")
+    return on_down
+
+
+TO = (
+    "name of the upstream that answers instead, with `action: reroute`; what is hit in its answer "
+    "too is refused"
+)
+ON_DOWN = (
+    "when that upstream fails before its first word: `refuse`, or ask the `original` after all, "
+    "told to pretend in stronger words and screened; what is hit then is refused"
+)
 
 
 class PromptScreen(Part):
@@ -146,6 +160,7 @@ class PromptScreen(Part):
         "usual and record",
     )
     to: Upstream | None = Field(default=None, description=TO, validate_default=True)
+    on_down: OnDown = Field(default="refuse", description=ON_DOWN)
     history: Literal["around", "refuse"] = Field(
         default="around",
         description="what a hit in a turn before the last question means: `around`: its sentences "
@@ -154,6 +169,7 @@ class PromptScreen(Part):
     )
 
     _to = field_validator("to")(_destination)
+    _on_down = field_validator("on_down")(_only_rerouted)
 
     @field_validator("action", mode="before")
     @classmethod
@@ -183,8 +199,10 @@ class OutputScreen(Part):
         description="how often a model is asked again with `action: regenerate`",
     )
     to: Upstream | None = Field(default=None, description=TO, validate_default=True)
+    on_down: OnDown = Field(default="refuse", description=ON_DOWN)
 
     _to = field_validator("to")(_destination)
+    _on_down = field_validator("on_down")(_only_rerouted)
 
     @field_validator("attempts")
     @classmethod

@@ -19,6 +19,8 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from proxy.body import BodyError, dumps, parse
+from proxy.comparison import ROUTE as COMPARE
+from proxy.comparison import Comparing, Comparison
 from proxy.exchange import Body, Format
 from proxy.formats import chat, completions, embeddings, messages, messages_count, responses
 from proxy.framing import Out
@@ -27,6 +29,7 @@ from proxy.passthrough import Asked, Opening, Passthrough, Relayed
 from proxy.pipeline import Pipeline
 from proxy.trace import Caller
 from proxy.upstream import UpstreamError
+from proxy.upstreams import open_to
 
 log = logging.getLogger("lethe")
 
@@ -48,6 +51,7 @@ class Entry:
     receive_s    seconds in which a body must have arrived
     hosts        accepted Host headers, without port; empty accepts any
     openings     paths that are passed on unscreened
+    comparing    what may be compared, and by whom; None is nobody
     tenants      name of a tenant → SHA-256 digests (hex) of its keys; empty asks for no key
     """
 
@@ -57,6 +61,7 @@ class Entry:
     hosts: frozenset[str] = frozenset()
     tenants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     openings: tuple[Opening, ...] = ()
+    comparing: Comparing | None = None
 
 
 class Rejected(Exception):  # noqa: N818 - an answer, not an error of ours
@@ -83,7 +88,9 @@ class Door:
             audit=pipeline.audit,
             closed={*FORMATS, MODELS},
         )
-        self._description = description(FORMATS)
+        comparing = entry.comparing
+        self._comparison = Comparison(pipeline, comparing, FORMATS) if comparing else None
+        self._description = description([*FORMATS, *([COMPARE] if comparing else [])])
 
     async def healthy(self, _: HttpRequest) -> JSONResponse:
         """The process runs."""
@@ -119,12 +126,15 @@ class Door:
             if wire is not None and scope["method"] == "POST":
                 body = await self._body(scope, receive)
                 caller = Caller(request_id, tenant, wire.route)
-                await self._converse(wire, body, caller, receive, speaking)
+                story = self._pipeline.answer(wire, body, caller)
+                await self._converse(story, receive, speaking)
+            elif scope["path"] == COMPARE:
+                await self._compare(scope, receive, speaking, Caller(request_id, tenant, COMPARE))
             elif methods := self._passthrough.methods(scope["path"]):
                 relayed = await self._passed_on(scope, receive, request_id, tenant, methods)
                 await speaking.whole(relayed.status, relayed.body, relayed.headers)
             else:
-                await speaking.json(200, await self._other(scope))
+                await speaking.json(200, await self._other(scope, tenant))
         except Rejected as rejected:
             log.info(
                 "request=%s method=%s rejected=%d %s",
@@ -190,6 +200,8 @@ class Door:
     ) -> Relayed:
         """The answer to a request for a path that the operator opened. Raises Rejected."""
         headers = _headers(scope)
+        if not open_to(tenant, self._pipeline.upstreams.first):
+            raise _nothing()
         if scope["method"] not in methods:
             raise _not_allowed(methods)
         if headers.get("content-encoding", "identity") != "identity":
@@ -220,11 +232,23 @@ class Door:
             if not message.get("more_body", False):
                 return b"".join(parts)
 
-    async def _converse(
-        self, wire: Format, body: Body, caller: Caller, receive: Receive, speaking: "Speaking"
+    async def _compare(
+        self, scope: Scope, receive: Receive, speaking: "Speaking", caller: Caller
     ) -> None:
-        """Run the pipeline while watching whether the client is still there."""
-        answering = asyncio.ensure_future(speaking.all(self._pipeline.answer(wire, body, caller)))
+        """Answer a comparison. For whoever may not, the path does not exist. Raises Rejected."""
+        comparison = self._comparison
+        if comparison is None or not comparison.open_to(caller.tenant):
+            raise _nothing()
+        if scope["method"] != "POST":
+            raise _not_allowed({"POST"})
+        body = await self._body(scope, receive)
+        await self._converse(comparison.answer(body, caller), receive, speaking)
+
+    async def _converse(
+        self, story: AsyncGenerator[Out, None], receive: Receive, speaking: "Speaking"
+    ) -> None:
+        """Tell a story while watching whether the client is still there."""
+        answering = asyncio.ensure_future(speaking.all(story))
         leaving = asyncio.ensure_future(_left(receive))
         try:
             await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -235,17 +259,17 @@ class Door:
             with suppress(asyncio.CancelledError):
                 await answering
 
-    async def _other(self, scope: Scope) -> Body:
+    async def _other(self, scope: Scope, tenant: str) -> Body:
         """Everything that is no conversation. What is not named here does not exist."""
         path, method = scope["path"], scope["method"]
         if path in FORMATS:
             raise _not_allowed({"POST"})
         if path != MODELS and not path.startswith(f"{MODELS}/"):
-            raise Rejected(404, "there is nothing at this path", code="unknown_url")
+            raise _nothing()
         if method not in ("GET", "HEAD"):
             raise _not_allowed({"GET", "HEAD"})
         try:
-            models = await self._pipeline.models()
+            models = await self._pipeline.models(tenant=tenant)
         except UpstreamError as error:
             raise Rejected(error.status, str(error)) from None
         if path == MODELS:
@@ -322,6 +346,10 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 def _not_ready(why: str) -> JSONResponse:
     return JSONResponse({"status": why}, status_code=503, headers={"retry-after": "1"})
+
+
+def _nothing() -> Rejected:
+    return Rejected(404, "there is nothing at this path", code="unknown_url")
 
 
 def _not_allowed(methods: Iterable[str]) -> Rejected:

@@ -6,14 +6,15 @@ Knows no HTTP and no wire format. Judging fails closed unless every enforcing po
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from classifiers import Passage, Verbatim, Verdict, segment
 from policies import LoadedPolicy, PolicySet
 from proxy.choices import Action, Bounds, Consequence, Seen
 from proxy.exchange import Body, Format, Request
 from proxy.inject import REFUSALS, STRONGER, Known, grouped, instruction, refusal
-from proxy.screening import Screening, Verdicts
+from proxy.screening import Verdicts
 
 log = logging.getLogger("lethe")
 
@@ -21,6 +22,31 @@ INSTRUCTION = "instruction"  # the concept of a verdict on injected text that co
 RUN = 6  # words in a row that count as repeating the instruction
 LONGEST_RUN = 80  # characters that such a run may need to show itself
 REMINDER = 200  # characters of the prompt that answers are judged behind, beside the question
+
+
+class Judging(Protocol):
+    """Whatever gives verdicts on passages: see `Screening.judge`."""
+
+    async def judge(self, passages: Sequence[Passage]) -> list[Verdicts]:
+        """Verdicts for each passage, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What policies may do to a request. In live traffic everything; arms of comparisons differ.
+
+    Without `screen` nothing is acted on: verdicts are noted, and of the answer, unless it is
+    `bare`, the sentences that enforcing policies hit are left out. Without `pretend` nothing is
+    injected.
+    """
+
+    screen: bool = True
+    pretend: bool = True
+    bare: bool = False
+
+
+LIVE = Treatment()
 
 
 class Applied:
@@ -31,8 +57,9 @@ class Applied:
         policies: Sequence[LoadedPolicy],
         *,
         compiled: PolicySet,
-        screening: Screening,
+        screening: Judging,
         question: str,
+        treatment: Treatment = LIVE,
     ) -> None:
         self.policies = tuple(policies)
         self.enforcing = [p for p in policies if p.policy.mode == "enforce"]
@@ -41,6 +68,7 @@ class Applied:
         self._compiled = compiled
         self._screening = screening
         self._question = question
+        self._treatment = treatment
         self._reminder = ""
         self._ids = {p.policy.id for p in policies}
         self._instruction: Verbatim | None = None
@@ -49,7 +77,7 @@ class Applied:
     def allowed(self) -> set[str]:
         """Side channels that every enforcing policy allows by name."""
         allowed: list[set[str]] = [set(p.policy.allow) for p in self.enforcing]
-        return set.intersection(*allowed)
+        return set.intersection(*allowed) if allowed else set()
 
     @property
     def fails_open(self) -> bool:
@@ -60,7 +88,7 @@ class Applied:
     def asks_again(self) -> bool:
         """Whether an answer may be thrown away whole, and so must be complete before it leaves."""
         actions = {p.policy.screens.output.action for p in self.enforcing}
-        return bool(actions & {"regenerate", "reroute"})
+        return self._treatment.screen and bool(actions & {"regenerate", "reroute"})
 
     @property
     def attempts(self) -> int:
@@ -169,6 +197,8 @@ class Applied:
         near = {item.verdict.concept for item in seen if item.verdict.near}
         texts = []
         self.injected = 0
+        if not self._treatment.pretend:
+            return body
         for loaded in self.enforcing:
             text = self._instruction_of(loaded, near)
             if text:
@@ -200,13 +230,21 @@ class Applied:
 
     def _consequence(self, verdict: Verdict, *, channel: str) -> Consequence:
         if verdict.concept == INSTRUCTION:
-            return Consequence("refuse", self.refusal())
+            bare = self._treatment.bare and not self._treatment.screen
+            return Consequence("flag" if bare else "refuse", self.refusal())
         policy = self._compiled.policy_of(verdict.concept).policy
         screen = policy.screens.prompt if channel == "prompt" else policy.screens.output
         # A policy in shadow shows what it would have done and does nothing.
         action: Action = screen.action if policy.mode == "enforce" else "flag"
+        if not self._treatment.screen:
+            action = self._unscreened(action, channel=channel)
         words = refusal(policy.refusal or REFUSALS, self._question)
-        return Consequence(action, words, policy.release.redaction, screen.to)
+        return Consequence(action, words, policy.release.redaction, screen.to, screen.on_down)
+
+    def _unscreened(self, action: Action, *, channel: str) -> Action:
+        """What an arm without a screen does: nothing, but that an answer may not be shown whole."""
+        shown = channel == "prompt" or self._treatment.bare or action == "flag"
+        return "flag" if shown else "redact"
 
 
 def _repeated(instruction: Verbatim, passages: Sequence[Passage]) -> list[Verdicts]:

@@ -38,6 +38,7 @@ class Consequence:
     refusal: str = field(repr=False)
     marker: str = "[…]"
     to: str | None = None
+    on_down: Literal["refuse", "original"] = "refuse"
 
 
 Decide = Callable[[Verdict], Consequence]

@@ -5,32 +5,44 @@ Knows no request. Every key is described here and in docs/deploying.md; unknown 
 
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import Field
 
 from classifiers import load as load_encoder
-from policies import PolicySet, compile_policies, load_folder, read
+from policies import PolicySet, compile_policies, load_folder
+from policies.border import validate
+from policies.document import KeyPath, parse, written
 from proxy.app import Entry
 from proxy.audit import Audit
+from proxy.config_arms import CompareConfig, MirrorConfig, contradictions, reroute_problem
+from proxy.config_upstreams import (
+    Bytes,
+    Digest,
+    KeySource,
+    LineageConfig,
+    Name,
+    Part,
+    Seconds,
+    UpstreamConfig,
+)
+from proxy.lineage import Lineage, LineageError
+from proxy.lineage import read as read_lineage
+from proxy.mirror import Mirror
 from proxy.passthrough import OPENABLE, Opening
 from proxy.pipeline import Pipeline
 from proxy.screening import Screening
 from proxy.upstream import Limits, Upstream
 from proxy.upstreams import Upstreams
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
+__all__ = ["AuditConfig", "Config", "KeySource", "Listen", "UpstreamConfig", "building", "compiled"]
 
 # Seconds that an idle connection is used again: a question sent down one that the server is just
 # closing fails, and common servers of models close theirs after 5 s (uvicorn, Node).
@@ -41,54 +53,7 @@ class ConfigError(ValueError):
     """A configuration that cannot be served, with every problem on a line of its own."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class KeySource(_Part):
-    """Where an upstream's key comes from: an environment variable or a file, never the YAML."""
-
-    env: str | None = Field(default=None, description="name of an environment variable")
-    file: Path | None = Field(default=None, description="path of a file that holds the key alone")
-
-
-class UpstreamConfig(_Part):
-    """One upstream by name."""
-
-    name: Name = Field(description="its name in policies and in the audit")
-    base_url: str = Field(description="as the OpenAI SDK writes it, ending in /v1")
-    api: Literal["openai", "anthropic"] = Field(
-        default="openai", description="how it is signed in to: a bearer token, or `x-api-key`"
-    )
-    key: KeySource | None = Field(default=None, description="where its key comes from")
-    models: dict[str, str] = Field(
-        default_factory=dict,
-        description="public model name: the upstream's name; left out, it serves every name",
-    )
-    connect_s: Seconds = Field(default=10.0, description="seconds to connect")
-    idle_s: Seconds = Field(default=60.0, description="seconds between two pieces of an answer")
-    answer_s: Seconds = Field(default=600.0, description="seconds for a whole answer")
-    event_bytes: Bytes = Field(default=1 << 20, description="size of one streamed event")
-    answer_bytes: Bytes = Field(default=1 << 25, description="size of a whole answer")
-
-    @field_validator("base_url")
-    @classmethod
-    def _a_base_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an http or https URL")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must hold no user, password, query or fragment; a key has its own")
-        if not parts.path.rstrip("/").endswith("/v1"):
-            raise ValueError("must end in /v1, as the OpenAI SDK writes base_url")
-        try:
-            _ = parts.port
-        except ValueError:
-            raise ValueError("must name a port from 0 to 65535, or none") from None
-        return url.rstrip("/")
-
-
-class Listen(_Part):
+class Listen(Part):
     """Where the proxy listens, and what it lets in."""
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
@@ -105,7 +70,7 @@ class Listen(_Part):
     )
 
 
-class AuditConfig(_Part):
+class AuditConfig(Part):
     """Where records go."""
 
     path: Path = Field(default=Path("lethe.audit.jsonl"), description="the file, appended to")
@@ -117,14 +82,14 @@ class AuditConfig(_Part):
     )
 
 
-class Tenant(_Part):
+class Tenant(Part):
     """A tenant and its keys. Make a digest: `printf %s KEY | sha256sum`."""
 
     name: Name = Field(description="its name in policies and in the audit")
     key_sha256: list[Digest] = Field(min_length=1, description="SHA-256 digests of its keys")
 
 
-class OpenPath(_Part):
+class OpenPath(Part):
     """A path that is passed on as it is, unscreened."""
 
     path: str = Field(
@@ -135,7 +100,7 @@ class OpenPath(_Part):
     )
 
 
-class Config(_Part):
+class Config(Part):
     """Everything that `lethe serve` needs."""
 
     policies: Path = Field(description="folder of policy files")
@@ -156,6 +121,12 @@ class Config(_Part):
         default_factory=list,
         description="paths passed on to the first upstream unscreened, and on record as that",
     )
+    compare: CompareConfig | None = Field(
+        default=None, description="one request to several arms; left out, nobody may"
+    )
+    mirror: MirrorConfig | None = Field(
+        default=None, description="a share of live traffic, asked of a second upstream too"
+    )
 
     def entry(self) -> Entry:
         """What the front door lets in."""
@@ -166,20 +137,49 @@ class Config(_Part):
             hosts=frozenset(host.lower() for host in self.listen.hosts),
             openings=tuple(Opening(o.path, frozenset(o.methods)) for o in self.passthrough),
             tenants={tenant.name: tuple(tenant.key_sha256) for tenant in self.tenants},
+            comparing=None if self.compare is None else self.compare.comparing(),
         )
 
 
 def read_config(path: Path) -> Config:
     """Read a configuration file; relative paths in it are relative to it. Raises ConfigError."""
-    config, problems = read(path, Config)
+    document = parse(path)
+    config, problems = validate(document, Config)
+    folder = path.parent
+    if config is not None:
+        found = [*_contradictions(config), *_lineages(config, folder)]
+        problems = [document.problem(at, message) for at, message in found]
     if config is None or problems:
         raise ConfigError("\n".join(str(problem) for problem in problems))
-    folder = path.parent
     audit = config.audit.model_copy(update={"path": folder / config.audit.path})
     upstreams = [_from(folder, upstream) for upstream in config.upstreams]
     return config.model_copy(
         update={"policies": folder / config.policies, "audit": audit, "upstreams": upstreams}
     )
+
+
+def _contradictions(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    tenants = [tenant.name for tenant in config.tenants]
+    return contradictions(
+        config.upstreams, compare=config.compare, mirror=config.mirror, tenants=tenants
+    )
+
+
+def _lineages(config: Config, folder: Path) -> Iterator[tuple[KeyPath, str]]:
+    """What is wrong with lineage files: read before anything is served, not with the first hit."""
+    for number, upstream in enumerate(config.upstreams):
+        try:
+            _lineage(upstream.lineage, folder)
+        except LineageError as error:
+            yield ("upstreams", number, "lineage", "file"), str(error)
+
+
+def _lineage(wanted: LineageConfig | None, folder: Path = Path()) -> Lineage | None:
+    if wanted is None:
+        return None
+    if wanted.file is None:
+        return Lineage(wanted.sha256 or "")
+    return read_lineage(folder / wanted.file, digest=wanted.sha256)
 
 
 def key_of(source: KeySource | None) -> str | None:
@@ -224,12 +224,24 @@ async def building(
     """
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(_client(transport))
+        if found := list(_contradictions(config)):
+            raise ConfigError("\n".join(f"{written(at)}: {message}" for at, message in found))
+        _check_routes(policies, config)
         upstreams = Upstreams([_upstream(upstream, client) for upstream in config.upstreams])
-        _check_routes(policies, upstreams)
         audit = Audit.open(config.audit.path, fsync=config.audit.fsync)
         stack.callback(audit.close)
         screening = Screening(policies.screen, timeout_s=config.screen_s)
         stack.push_async_callback(screening.close)
+        mirror = None
+        if config.mirror is not None:
+            mirror = Mirror(
+                config.mirror.mirroring(),
+                policies=policies,
+                screening=screening,
+                upstreams=upstreams,
+                audit=audit,
+            )
+            stack.push_async_callback(mirror.close)
         yield Pipeline(
             policies=policies,
             screening=screening,
@@ -237,6 +249,7 @@ async def building(
             audit=audit,
             default=config.default,
             keep_text=config.audit.text,
+            mirror=mirror,
         )
 
 
@@ -264,15 +277,20 @@ def _client(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
     return client
 
 
-def _check_routes(policies: PolicySet, upstreams: Upstreams) -> None:
-    """Every upstream that a policy reroutes to must exist before the first request asks for it."""
+def _check_routes(policies: PolicySet, config: Config) -> None:
+    """Every reroute must lead to a model that forgot, before the first request asks for it."""
+    known = {upstream.name: upstream for upstream in config.upstreams}
+    problems = []
     for loaded in policies.policies:
-        for screen in (loaded.policy.screens.prompt, loaded.policy.screens.output):
-            if screen.to is not None and screen.to not in upstreams.names():
-                known = ", ".join(sorted(upstreams.names()))
-                raise ConfigError(
-                    f"{loaded.path}: reroute to '{screen.to}': no such upstream; there are: {known}"
-                )
+        screens = loaded.policy.screens
+        for channel, screen in (("prompt", screens.prompt), ("output", screens.output)):
+            problem = screen.to and reroute_problem(screen.to, known)
+            if problem:
+                # Read again for the line: policies do not carry it.
+                document = parse(loaded.path)
+                problems.append(document.problem(("screens", channel, "to"), problem))
+    if problems:
+        raise ConfigError("\n".join(str(problem) for problem in sorted(problems)))
 
 
 def _upstream(config: UpstreamConfig, client: httpx.AsyncClient) -> Upstream:
@@ -283,6 +301,11 @@ def _upstream(config: UpstreamConfig, client: httpx.AsyncClient) -> Upstream:
         key=key_of(config.key),
         api=config.api,
         models=config.models,
+        model=config.model,
+        tenants=tuple(config.tenants),
+        role=config.role,
+        lineage=_lineage(config.lineage),
+        instruct=config.instruct,
         limits=Limits(
             connect_s=config.connect_s,
             idle_s=config.idle_s,
@@ -294,7 +317,11 @@ def _upstream(config: UpstreamConfig, client: httpx.AsyncClient) -> Upstream:
 
 
 def _from(folder: Path, upstream: UpstreamConfig) -> UpstreamConfig:
-    if upstream.key is None or upstream.key.file is None:
-        return upstream
-    key = upstream.key.model_copy(update={"file": folder / upstream.key.file})
-    return upstream.model_copy(update={"key": key})
+    """Paths of keys and lineage files, relative to the configuration."""
+    sources = {"key": upstream.key, "lineage": upstream.lineage}
+    moved = {
+        name: source.model_copy(update={"file": folder / source.file})
+        for name, source in sources.items()
+        if source is not None and source.file is not None
+    }
+    return upstream.model_copy(update=moved)

@@ -105,7 +105,8 @@ class Passthrough:
         """
         opening = self._opening(asked)
         trace = Trace(Caller(request_id, tenant, opening.path))
-        trace.upstream, trace.default, trace.attempts = self._upstream.name, "passthrough", 1
+        trace.asks(self._upstream, elsewhere=False)
+        trace.default = "passthrough"
         try:
             relayed = await self._answered(asked)
             trace.outcome = "unscreened"

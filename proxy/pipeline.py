@@ -5,25 +5,26 @@ The only place that knows the order. Knows no wire format and writes to no socke
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from functools import partial
 
 from classifiers import Passage, Verdict
 from policies import PolicySet
 from proxy import prompt
 from proxy.applied import Applied
+from proxy.asking import Asking, refused
 from proxy.audit import Audit
-from proxy.choices import Choices, Seen
-from proxy.exchange import Answer, Body, Finished, Format, FormatError, Piece, Refused, Request
+from proxy.choices import Seen
+from proxy.exchange import Body, Format, FormatError, Request
 from proxy.framing import Framing, Out, Raw, Words
+from proxy.mirror import Mirror
 from proxy.relay import relay
-from proxy.screening import Screening, Verdicts
+from proxy.screening import Screening
 from proxy.talk import Talk
 from proxy.trace import NAME, Caller, Trace, frames
-from proxy.upstream import Upstream, UpstreamError
-from proxy.upstreams import Upstreams
+from proxy.upstream import UpstreamError
+from proxy.upstreams import Destination, Upstreams
 
 log = logging.getLogger("lethe")
 
@@ -36,7 +37,8 @@ DESTINATIONS = frozenset({"api_base", "api_key", "base_url", "custom_llm_provide
 class Pipeline:
     """Everything that a request passes, put together once at start.
 
-    `default` is what happens where no policy applies, `keep_text` whether the audit keeps texts.
+    `default` is what happens where no policy applies, `keep_text` whether the audit keeps texts;
+    `mirror` hears of requests once they are answered.
     """
 
     policies: PolicySet
@@ -45,6 +47,7 @@ class Pipeline:
     audit: Audit
     default: str = "pass"
     keep_text: bool = False
+    mirror: Mirror | None = None
 
     async def answer(self, wire: Format, body: Body, caller: Caller) -> AsyncGenerator[Out, None]:
         """Tell the story of one request: a Head, and for a stream its events behind it.
@@ -53,6 +56,7 @@ class Pipeline:
         an audit record. Only the client's own leaving is raised again.
         """
         trace, framing = Trace(caller, keep_text=self.keep_text), Framing(wire)
+        self._sampled(trace)
         try:
             try:
                 async with aclosing(self._told(wire, body, trace, framing)) as told:
@@ -86,10 +90,14 @@ class Pipeline:
             raise
         finally:
             self._write_at_last(trace)
+            self._mirrored(wire, framing.request, trace)
 
-    async def models(self) -> list[Body]:
-        """Every public model whose name no enforcing policy would refuse. Raises UpstreamError."""
-        models = await self.upstreams.listed()
+    async def models(self, *, tenant: str) -> list[Body]:
+        """A tenant's public models whose names no enforcing policy would refuse.
+
+        Raises UpstreamError.
+        """
+        models = await self.upstreams.listed(tenant=tenant)
         names = [Passage(model["id"], ()) for model in models]
         judged = await self.screening.judge(names)
         return [
@@ -106,13 +114,12 @@ class Pipeline:
     ) -> AsyncGenerator[Words | Raw, None]:
         request = wire.read(body)
         framing.request = request
-        for field in sorted(DESTINATIONS & body.keys()):
-            raise FormatError(f"{field}: not available here", param=field)
+        check_destinations(body)
         trace.model, trace.stream = request.model, request.stream
         if self.keep_text:
             trace.text["prompt"] = [said.text for said in request.said]
-        upstream = self.upstreams.of(request.model)
-        trace.upstream = upstream.name
+        to = self.upstreams.of(request.model, tenant=trace.caller.tenant)
+        trace.asks(to.upstream)
         applied = self._apply(request, trace)
         trace.enforced = bool(applied.enforcing)
         framing.refusal = applied.refusal()
@@ -121,13 +128,14 @@ class Pipeline:
         talk = Talk(wire, request, applied, trace)
         told: AsyncGenerator[Words, None] | AsyncGenerator[Raw, None]
         if trace.enforced:
-            told = self._enforced(talk, upstream)
+            told = self.enforced(talk, to)
         else:
-            told = relay(talk, _for(upstream, request, body), upstream)
+            trace.attempts = 1
+            told = relay(talk, to.addressed(body), to.upstream)
         async with aclosing(told) as releases:
             async for released in releases:
-                if self.keep_text:
-                    trace.keep(released)
+                trace.keep(released)
+                trace.hear(released)
                 yield released
         trace.outcome = "answered"
 
@@ -148,7 +156,11 @@ class Pipeline:
             question=request.question,
         )
 
-    async def _enforced(self, talk: Talk, upstream: Upstream) -> AsyncGenerator[Words, None]:
+    async def enforced(self, talk: Talk, to: Destination) -> AsyncGenerator[Words, None]:
+        """The part of the story in which policies act: from what goes in to what may leave.
+
+        Raises FormatError and UpstreamError, and whatever judging raises.
+        """
         request, applied, trace = talk.request, talk.applied, talk.trace
         _close_side_channels(talk)
         with trace.timed("prompt"):
@@ -167,61 +179,22 @@ class Pipeline:
         if verdict:
             trace.action = verdict.action
         if verdict and verdict.action == "refuse":
-            if not request.speaks:
-                raise FormatError("this input is not processed here", code="content_filter")
-            refused = [Refused(choice, verdict.refusal) for choice in range(request.choices)]
-            yield Words(talk.wire.answer(request), refused)
+            yield refused(talk, verdict.refusal)
             return
-        if verdict and verdict.to:
-            upstream = self.upstreams.named(verdict.to)
-        asked = self._asked(talk, body, upstream, seen)
-        async with aclosing(asked) as releases:
+        reroute = verdict if verdict and verdict.action == "reroute" else None
+        asking = Asking(talk, body, to, self.upstreams, seen)
+        async with aclosing(asking.told(reroute=reroute)) as releases:
             async for words in releases:
                 yield words
 
-    async def _asked(
-        self, talk: Talk, body: Body, upstream: Upstream, seen: list[Seen]
-    ) -> AsyncGenerator[Words, None]:
-        """Ask the model, again where a policy wants that, and release what is cleared."""
-        request, applied, trace = talk.request, talk.applied, talk.trace
-        left, stronger = applied.attempts, False
-        while True:
-            trace.attempts += 1
-            trace.upstream = upstream.name
-            sent = applied.instruct(body, seen, wire=talk.wire, stronger=stronger)
-            trace.injected = applied.injected
-            answer = talk.wire.answer(request)
-            choices = Choices(
-                judge=partial(_timed, talk),
-                decide=applied.output_consequence if left else applied.final_consequence,
-                bounds=applied.bounds(),
-                questions=partial(_before, talk),
-                json_promised=request.json_promised,
-            )
-            held: list[Piece] = []
-            try:
-                told = answer, choices
-                spoken = _spoken(talk, _for(upstream, request, sent), upstream, told)
-                async with aclosing(spoken) as releases:
-                    async for pieces in releases:
-                        if pieces:
-                            trace.mark("released_first")
-                        if applied.asks_again:
-                            held += pieces
-                        else:
-                            yield Words(answer, pieces)
-            finally:
-                trace.heard(choices, left=choices.again is None)
-                trace.failed_open = applied.failed_open
-            again = choices.again
-            if again is None:
-                trace.acted(choices.acted)
-                yield Words(answer, held)
-                return
-            trace.acted({again.action})
-            left, stronger = left - 1, True
-            if again.to:
-                left, stronger, upstream = 0, False, self.upstreams.named(again.to)
+    def _sampled(self, trace: Trace) -> None:
+        if self.mirror is not None:
+            trace.digests = self.mirror.digests(trace.caller)
+
+    def _mirrored(self, wire: Format, request: Request | None, trace: Trace) -> None:
+        """Offer what was answered to the mirror; the client waits for nothing of it."""
+        if self.mirror is not None and request is not None and trace.outcome == "answered":
+            self.mirror.offer(wire, request, trace)
 
     def _write(self, trace: Trace) -> None:
         self.audit.append(trace.record())
@@ -241,47 +214,10 @@ class Pipeline:
             trace.log()
 
 
-async def _spoken(
-    talk: Talk, body: Body, upstream: Upstream, told: tuple[Answer, Choices]
-) -> AsyncGenerator[list[Piece], None]:
-    """What the upstream says, once it is cleared. Raises UpstreamError where it fails."""
-    request, path = talk.request, talk.wire.route.removeprefix("/v1")
-    answer, choices = told
-    try:
-        if not request.stream:
-            response = await upstream.complete(path, body)
-            talk.trace.mark("upstream_first")
-            for piece in answer.whole(response):
-                yield await choices.take(piece)
-            return
-        async with aclosing(upstream.stream(path, body, last=talk.wire.last)) as events:
-            async for event in events:
-                talk.trace.mark("upstream_first")
-                for piece in answer.feed(event):
-                    yield await choices.take(piece)
-                refused = "refuse" in choices.acted and len(choices.closed) == request.choices
-                if refused or choices.again:
-                    return
-        for choice in choices.open():
-            yield await choices.take(Finished(choice, "stop", cut=True))
-    except FormatError as error:
-        raise UpstreamError(f"the upstream's answer is malformed: {error}", status=502) from None
-    if not choices.closed:
-        raise UpstreamError("the upstream's stream holds no answer", status=502)
-
-
-def _before(talk: Talk, choice: int) -> tuple[str, ...]:
-    """What a choice is judged behind, and the texts that it may go on from."""
-    request = talk.request
-    own = request.questions
-    question = own[choice] if choice < len(own) else request.question
-    return talk.applied.question_of(request, choice), question, prompt.said_last(request)
-
-
-async def _timed(talk: Talk, passages: Sequence[Passage]) -> list[Verdicts]:
-    """Verdicts on what comes out; the time they take is noted."""
-    with talk.trace.timed("screen"):
-        return await talk.applied.judge(passages)
+def check_destinations(body: Body) -> None:
+    """Refuse a request that says where it wants to go. Raises FormatError."""
+    for field in sorted(DESTINATIONS & body.keys()):
+        raise FormatError(f"{field}: not available here", param=field)
 
 
 def _close_side_channels(talk: Talk) -> None:
@@ -304,12 +240,6 @@ def _closed(talk: Talk) -> Body:
     body, defaults = talk.request.body, talk.wire.defaults
     unset = {key: value for key, value in defaults.items() if body.get(key) is None}
     return body if not unset or "stored" in talk.applied.allowed else {**body, **unset}
-
-
-def _for(upstream: Upstream, request: Request, body: Body) -> Body:
-    """The body under the name that the upstream gives the model."""
-    name = upstream.models.get(request.model, request.model)
-    return body if name == body["model"] else {**body, "model": name}
 
 
 def _client_left(error: BaseException) -> bool:

@@ -148,10 +148,18 @@ def followed(found: Iterable[Found], applied: Applied) -> list[Following]:
 
 
 def consequence(following: Sequence[Following]) -> Consequence | None:
-    """The most severe consequence of what goes in, if any; what cannot be cut out is refused."""
+    """The most severe consequence of what goes in, if any; what cannot be cut out is refused.
+
+    So is what two policies would send to two upstreams: each may know what the other forgot.
+    """
     worst = min(
         (one for _, one in following), key=lambda one: SEVERITY.index(one.action), default=None
     )
+    if worst and worst.action == "reroute":
+        rerouted = [one for _, one in following if one.action == "reroute"]
+        if len({one.to for one in rerouted}) > 1:
+            return replace(worst, action="refuse")
+        return next((one for one in rerouted if one.on_down == "refuse"), worst)
     if worst and worst.action == "redact":
         cut_out = {item.verdict.concept for item, _ in following if item.can_be_cut}
         for item, one in following:

@@ -44,6 +44,8 @@ async def relay(talk: Talk, body: Body, upstream: Upstream) -> AsyncGenerator[Ra
     for channel, text in said.items():
         counts = {"received": len(text), "screened": 0, "held": 0, "released": len(text)}
         trace.channels[str(channel)] = counts
+        if trace.digests is not None:
+            trace.digests.add(channel, text)
     if talk.applied.policies:
         await _watch(talk, {channel: text[:MOST_WATCHED] for channel, text in said.items()})
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import count
 
 from classifiers import Passage, Screen, Verdict
 
@@ -20,12 +21,15 @@ Verdicts = tuple[Verdict, ...]
 MOST_WINDOWS = 64  # a long prompt is judged in slices, so that others need not wait for all of it
 MOST_KNOWN = 50_000  # passages whose verdicts are remembered
 WAIT_S = 0.002  # for company in a batch
+SPARE_WINDOWS = 8  # of what can wait: as long may whoever cannot have to
+LIVE, SPARE, STOP = range(3)  # the order in which jobs are taken
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     passages: Sequence[Passage] = field(repr=False)
     answer: "Future[list[Verdicts]]" = field(repr=False)
+    rank: int = LIVE
 
 
 class Screening:
@@ -35,7 +39,8 @@ class Screening:
         self.screen = screen
         self._timeout_s = timeout_s
         self._known: OrderedDict[bytes, Verdicts] = OrderedDict()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.PriorityQueue[tuple[int, int, _Job | None]] = queue.PriorityQueue()
+        self._numbers = count()
         self._thread = threading.Thread(target=self._work, name="screening", daemon=True)
         self._thread.start()
 
@@ -44,18 +49,19 @@ class Screening:
         """Whether anything can be judged."""
         return self._thread.is_alive()
 
-    async def judge(self, passages: Sequence[Passage]) -> list[Verdicts]:
-        """Verdicts for each passage, in order.
+    async def judge(self, passages: Sequence[Passage], *, spare: bool = False) -> list[Verdicts]:
+        """Verdicts for each passage, in order; `spare`: while nobody else waits.
 
         Raises TimeoutError when the screen does not answer in time, and whatever it raises.
         """
         keys = [_key(passage) for passage in passages]
         found = {key: self._known[key] for key in keys if key in self._known}
         new = {key: p for key, p in zip(keys, passages, strict=True) if key not in found}
+        rank, most = (SPARE, SPARE_WINDOWS) if spare else (LIVE, MOST_WINDOWS)
         async with asyncio.timeout(self._timeout_s):
             judged: list[Verdicts] = []
-            for part in _slices(list(new.values())):
-                judged += await self._submit(part)
+            for part in _slices(list(new.values()), most=most):
+                judged += await self._submit(part, rank=rank)
         found |= zip(new, judged, strict=True)
         self._remember(found)
         return [found[key] for key in keys]
@@ -70,26 +76,33 @@ class Screening:
 
     async def close(self) -> None:
         """Answer what waits, then stop the thread."""
-        self._jobs.put(None)
+        self._put(None, rank=STOP)
         await asyncio.to_thread(self._thread.join)
 
-    async def _submit(self, passages: Sequence[Passage]) -> list[Verdicts]:
+    def _put(self, job: _Job | None, *, rank: int) -> None:
+        self._jobs.put((rank, next(self._numbers), job))
+
+    async def _submit(self, passages: Sequence[Passage], *, rank: int) -> list[Verdicts]:
         if not self.alive:
             raise RuntimeError("the screening thread has stopped; nothing can be judged")
         answer: Future[list[Verdicts]] = Future()
-        self._jobs.put(_Job(passages, answer))
+        self._put(_Job(passages, answer, rank), rank=rank)
         return await asyncio.wrap_future(answer)
 
     def _work(self) -> None:
         stopping = False
         while not stopping:
-            jobs = [self._jobs.get()]
+            jobs = [self._jobs.get()[-1]]
             deadline = time.monotonic() + WAIT_S
-            while jobs[-1] is not None and _size(jobs) < MOST_WINDOWS:
+            while jobs[-1] and jobs[-1].rank == LIVE and _size(jobs) < MOST_WINDOWS:
                 try:
-                    jobs.append(self._jobs.get(timeout=max(0.0, deadline - time.monotonic())))
+                    found = self._jobs.get(timeout=max(0.0, deadline - time.monotonic()))
                 except queue.Empty:
                     break
+                if found[0] == SPARE:
+                    self._jobs.put(found)  # it makes nobody wait, and so is no company
+                    break
+                jobs.append(found[-1])
             stopping = jobs[-1] is None
             wanted = [job for job in jobs if job and job.answer.set_running_or_notify_cancel()]
             self._answer(wanted)
@@ -128,14 +141,14 @@ def _size(jobs: Sequence[_Job | None]) -> int:
     return sum(len(passage.windows) for job in jobs if job for passage in job.passages)
 
 
-def _slices(passages: Sequence[Passage]) -> list[list[Passage]]:
-    """Passages in runs of at most MOST_WINDOWS windows, where a single one is not larger."""
+def _slices(passages: Sequence[Passage], *, most: int) -> list[list[Passage]]:
+    """Passages in runs of at most so many windows, where a single one is not larger."""
     slices: list[list[Passage]] = []
     room = 0
     for passage in passages:
         if not slices or room < len(passage.windows):
             slices.append([])
-            room = MOST_WINDOWS
+            room = most
         slices[-1].append(passage)
         room -= len(passage.windows)
     return slices

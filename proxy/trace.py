@@ -15,8 +15,11 @@ from typing import Any, Literal
 
 from policies import LoadedPolicy
 from proxy.choices import SEVERITY, Action, Choices, Seen
-from proxy.exchange import Delta, Refused
+from proxy.digests import Digests
+from proxy.exchange import Channel, Delta, Refused
 from proxy.framing import Raw, Words
+from proxy.lineage import Role
+from proxy.upstream import Upstream
 
 log = logging.getLogger("lethe")
 
@@ -41,6 +44,11 @@ class Trace:
     keep_text: bool = False
     model: str | None = None
     upstream: str | None = None
+    role: Role | None = None
+    lineage: str | None = None
+    rerouted: str | None = None
+    down: dict[str, str] = field(default_factory=dict)
+    comparison: dict[str, Any] | None = None
     stream: bool = False
     enforced: bool = False
     default: str | None = None
@@ -58,6 +66,7 @@ class Trace:
     side_channels: list[str] = field(default_factory=list)
     text: dict[str, list[str]] = field(default_factory=dict, repr=False)
     timings: dict[str, float] = field(default_factory=dict)
+    digests: Digests | None = None
     written: bool = False
     _verdicts: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     _began: float = field(default_factory=time.perf_counter)
@@ -73,6 +82,22 @@ class Trace:
             }
             for loaded in policies
         ]
+
+    def asks(self, upstream: Upstream, *, elsewhere: bool | None = None) -> None:
+        """Note who is asked, whose answer it will be; `elsewhere` than the policies found it.
+
+        None: nobody is asked yet.
+        """
+        if elsewhere is not None:
+            self.attempts += 1
+            self.rerouted = (self.rerouted or self.upstream) if elsewhere else None
+        self.upstream, self.role = upstream.name, upstream.role
+        self.lineage = upstream.lineage.digest if upstream.lineage else None
+
+    def went_down(self, upstream: Upstream, why: str) -> None:
+        """Note an upstream that failed where a policy says what happens then."""
+        self.down[upstream.name] = why
+        log.warning("request=%s upstream=%s down: %s", self.caller.request_id, upstream.name, why)
 
     def saw(self, items: Iterable[Seen]) -> None:
         """Note verdicts: the highest score of each concept, kind and place."""
@@ -94,6 +119,11 @@ class Trace:
                     "hit": verdict.hit,
                 }
 
+    @property
+    def verdicts(self) -> list[dict[str, Any]]:
+        """The verdicts noted so far, as records hold them: scores and names, no text."""
+        return list(self._verdicts.values())
+
     def heard(self, choices: Choices, *, left: bool = True) -> None:
         """Add the counts of an answer: characters received, screened, held at most, released.
 
@@ -114,8 +144,20 @@ class Trace:
         known = [a for a in (*actions, self.action) if a in SEVERITY]
         self.action = min(known, key=SEVERITY.index, default=self.action)
 
+    def hear(self, released: Words | Raw) -> None:
+        """Take digests of what is released, where it will be held against another answer."""
+        if self.digests is None or isinstance(released, Raw):
+            return
+        for piece in released.pieces:
+            if isinstance(piece, Delta):
+                self.digests.add(piece.channel, piece.text)
+            elif isinstance(piece, Refused):
+                self.digests.add(Channel(piece.choice), piece.words)
+
     def keep(self, released: Words | Raw) -> None:
         """Keep what is released, where the operator wants texts on record."""
+        if not self.keep_text:
+            return
         if isinstance(released, Raw):
             self.text.setdefault("released", []).append(json.dumps(released.body))
         else:
@@ -149,6 +191,10 @@ class Trace:
             "route": self.caller.route,
             "model": _name(self.model),
             "upstream": self.upstream,
+            "role": self.role,
+            "lineage": self.lineage,
+            "rerouted": self.rerouted,
+            "down": self.down,
             "stream": self.stream,
             "policies": self.policies,
             "default": self.default,
@@ -162,9 +208,11 @@ class Trace:
             "injected": self.injected,
             "side_channels": self.side_channels,
             "channels": self.channels,
-            "verdicts": list(self._verdicts.values()),
+            "verdicts": self.verdicts,
             "timings_ms": self.timings,
         }
+        if self.comparison is not None:
+            record["comparison"] = self.comparison
         return {**record, "text": self.text} if self.keep_text else record
 
     def log(self) -> None:

@@ -14,6 +14,7 @@ import httpx
 
 from proxy.body import BodyError, dumps, parse
 from proxy.exchange import Body
+from proxy.lineage import Lineage, Role
 from proxy.sse import Decoder, StreamError
 
 ANTHROPIC_VERSION = "2023-06-01"  # of the wire format that proxy.formats.messages speaks
@@ -55,6 +56,8 @@ class Upstream:
     """A named upstream. `models` maps public names to the upstream's; empty serves any name.
 
     `api` says how it is signed in to; every upstream is sent the format that the client speaks.
+    `model` answers what is sent here for another reason than its name; `tenants` are globs of who
+    may ask by name; `instruct` is false for a model that needs no instruction to forget.
     """
 
     name: str
@@ -64,6 +67,11 @@ class Upstream:
     api: Literal["openai", "anthropic"] = "openai"
     models: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    model: str | None = None
+    tenants: tuple[str, ...] = ("*",)
+    role: Role = "original"
+    lineage: Lineage | None = None
+    instruct: bool = True
 
     async def complete(self, path: str, body: Body) -> Body:
         """Send a request and return its JSON answer. Raises UpstreamError."""

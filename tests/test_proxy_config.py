@@ -1,6 +1,8 @@
 """Configuration: read strictly, keys from where they are kept, all checked before serving."""
 
 import asyncio
+import json
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 import proxy.config as config_module
-from policies import PolicyErrors
+from classifiers import HashEncoder
+from policies import PolicyErrors, compile_policies, load_folder
 from proxy.config import (
     Config,
     ConfigError,
@@ -29,6 +32,7 @@ upstreams:
     base_url: http://127.0.0.1:9/v1/
     key: {file: key.txt}
 """
+FIELDS = re.compile(r"(\w+: (?:\{.*?\}|\w+))")
 POLICY = "id: p\nconcepts: [{name: Ottoline Vask}]\n"
 
 
@@ -67,6 +71,63 @@ def test_a_bad_file_says_where_and_what(tmp_path: Path, text: str, message: str)
         read_config(written(tmp_path, text))
     assert message in str(caught.value)
     assert "u:p" not in str(caught.value)
+
+
+SECOND = """\
+  - name: npo
+    base_url: http://127.0.0.1:8/v1
+    models: {npo: npo}
+"""
+ARM = "compare: {tenants: [default], arms: [{name: a, upstream: npo}]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SECOND + "    role: forgetful\n", "lethe.yaml:9:11: upstreams[1].role: must be one of"),
+        (SECOND + "    lineage: {}\n", "lethe.yaml:9:14: upstreams[1].lineage: needs file:"),
+        (SECOND + "    lineage: {file: x.json}\n", "lethe.yaml:9:21: upstreams[1].lineage.file:"),
+        (
+            SECOND + "    tenants: [acme]\n",
+            "lethe.yaml:9:15: upstreams[1].tenants[0]: is no tenant",
+        ),
+        (SECOND.replace("name: npo", "name: main"), "lethe.yaml:6:11: upstreams[1].name: is the"),
+        (SECOND + SECOND.replace("name: npo", "name: b"), "'npo' publishes that model too"),
+        (SECOND + "mirror: {to: rmu, share: 0.1}\n", "lethe.yaml:9:14: mirror.to: there is no"),
+        (SECOND + "mirror: {to: npo, share: 0}\n", "lethe.yaml:9:26: mirror.share"),
+        (SECOND + ARM.replace("m: npo", "m: rmu"), "compare.arms[0].upstream: there is no"),
+        (SECOND + ARM.replace("default", "acme"), "compare.tenants[0]: is no tenant; there are:"),
+        (SECOND + ARM.replace("}]", "}, {name: a, upstream: npo}]"), "arms[1].name: is the name"),
+        (SECOND + ARM.replace("{tenants", "{unscreened: true, tenants"), "configure tenants with"),
+    ],
+)
+def test_what_is_said_of_arms_must_fit_together(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config(written(tmp_path, GOOD + text))
+    assert message in str(caught.value)
+
+
+def test_a_lineage_file_lies_beside_the_configuration(tmp_path: Path) -> None:
+    record = {"version": 1, "method": "npo", "weights": "ab" * 32}
+    (tmp_path / "npo.json").write_text(json.dumps(record))
+    path = written(tmp_path, GOOD + SECOND + "    lineage: {file: npo.json}\n")
+    lineage = read_config(path).upstreams[1].lineage
+    assert lineage is not None
+    assert lineage.file == tmp_path / "npo.json"
+
+
+def test_the_documented_route_is_a_configuration(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "deploying.md").read_text()
+    [text] = re.findall(
+        r"^```yaml\n(.*?)^```", page.split("## Weight-unlearned")[1], re.DOTALL | re.MULTILINE
+    )
+    record = {"version": 1, "method": "npo", "weights": "ab" * 32}
+    (tmp_path / "lineage.json").write_text(json.dumps(record))
+    config = read_config(written(tmp_path, text))
+    assert config.compare is not None
+    assert [arm.name for arm in config.compare.arms] == ["base", "pretend", "screen", "both", "npo"]
+    assert config.mirror is not None
+    assert config.upstreams[1].role == "unlearned"
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
@@ -117,12 +178,26 @@ def test_an_empty_folder_of_policies_is_not_served(tmp_path: Path) -> None:
         compiled(Config(policies=tmp_path / "nowhere", upstreams=upstreams))
 
 
-@pytest.mark.encoder
-async def test_a_reroute_to_nowhere_is_not_served(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("upstreams", "message"),
+    [
+        ("", r"p\.yaml:3:41: screens\.output\.to: there is no upstream 'elsewhere'.*are: main"),
+        ("[]", r"p\.yaml:3:41: .*has the role original, so it knows"),
+        ("[role: unlearned, models: {a: b, c: d}]", r"p\.yaml:3:41: .*publishes several models"),
+    ],
+)
+async def test_a_reroute_must_lead_to_one_model_that_forgot(
+    tmp_path: Path, upstreams: str, message: str
+) -> None:
     policy = POLICY + "screens: {output: {action: reroute, to: elsewhere}}\n"
-    config = read_config(written(tmp_path, policy=policy))
-    with pytest.raises(ConfigError, match=r"elsewhere.*there are: main"):
-        async with building(config, compiled(config), transport=Scripted()):
+    text = GOOD
+    if upstreams:
+        fields = "".join(f"    {part}\n" for part in FIELDS.findall(upstreams))
+        text += f"  - name: elsewhere\n    base_url: http://127.0.0.1:9/v1\n{fields}"
+    config = read_config(written(tmp_path, text, policy=policy))
+    policies = compile_policies(load_folder(config.policies), HashEncoder())
+    with pytest.raises(ConfigError, match=message):
+        async with building(config, policies, transport=Scripted()):
             pass
 
 

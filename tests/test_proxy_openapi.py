@@ -38,7 +38,7 @@ def test_the_description_is_valid_and_leaves_nothing_out() -> None:
     schemathesis.openapi.from_dict(whole).validate()
     assert whole["openapi"] == "3.1.0"
     assert set(FORMATS) | PROBES <= whole["paths"].keys()
-    assert len(whole["paths"]) == 10
+    assert len(whole["paths"]) == 11
     json.dumps(whole)
 
 

@@ -112,16 +112,51 @@ async def test_models_are_listed_without_anything_else() -> None:
                 Upstream("b", "http://b/v1", client),
             ]
         )
-        assert [entry["id"] for entry in await upstreams.listed()] == ["public", "scripted"]
-        assert upstreams.of("public").name == "a"
-        assert upstreams.of("anything").name == "b"
+        listed = await upstreams.listed(tenant="t")
+        assert [entry["id"] for entry in listed] == ["public", "scripted"]
+        assert upstreams.of("public", tenant="t").upstream.name == "a"
+        assert upstreams.of("anything", tenant="t").upstream.name == "b"
+
+
+async def test_a_published_model_is_there_for_its_tenants_and_nobodys_else() -> None:
+    async with httpx.AsyncClient(transport=Scripted()) as client:
+        models = {"npo": "theirs", "rmu": "rmu"}
+        npo = Upstream("n", "http://n/v1", client, models=models, tenants=("a*", "b"))
+        upstreams = Upstreams([Upstream("m", "http://m/v1", client), npo])
+        for tenant in ("acme", "b"):
+            found = upstreams.of("npo", tenant=tenant)
+            assert (found.upstream, found.model) == (npo, "theirs")
+            assert len(await upstreams.listed(tenant=tenant)) == 3
+        # It does not fall to the upstream that serves any name, which might know one like it.
+        with pytest.raises(FormatError) as unlisted:
+            upstreams.of("npo", tenant="other")
+        with pytest.raises(FormatError) as unknown:
+            Upstreams([npo]).of("no-such-model", tenant="other")
+        assert (str(unlisted.value), unlisted.value.status) == (str(unknown.value), 404)
+        assert [m["id"] for m in await upstreams.listed(tenant="other")] == ["scripted"]
+        with pytest.raises(ValueError, match="listed by two"):
+            Upstreams([npo, Upstream("x", "http://x/v1", client, models={"npo": "y"})])
+
+
+async def test_what_is_sent_by_a_policy_has_the_name_that_the_upstream_knows() -> None:
+    async with httpx.AsyncClient(transport=Scripted()) as client:
+
+        def called(model: str | None = None, **models: str) -> str:
+            only = Upstream("n", "http://n/v1", client, models=models, model=model)
+            return Upstreams([only]).named("n", model="m").model
+
+        assert called() == "m"
+        assert called(other="theirs") == "theirs"
+        assert called(m="mine", other="theirs") == "mine"
+        assert called("set", a="x", b="y") == "set"
+        assert called("set", m="mine") == "mine"
 
 
 async def test_a_model_that_nobody_serves_is_not_found() -> None:
     async with httpx.AsyncClient(transport=Scripted()) as client:
         only = Upstream("a", "http://a/v1", client, models={"public": "private"})
         with pytest.raises(FormatError) as caught:
-            Upstreams([only]).of("other")
+            Upstreams([only]).of("other", tenant="t")
         assert caught.value.status == 404
         for wrong in ([], [only, only]):
             with pytest.raises(ValueError, match="upstreams"):
