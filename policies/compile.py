@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import sha256
+from unicodedata import normalize
 
 import classifiers
 from classifiers import Encoder, Screen
@@ -86,8 +87,13 @@ def _screened(loaded: LoadedPolicy) -> Iterable[classifiers.Concept]:
 def _matches(to: AppliesTo, *, model: str | None, route: str, tenant: str) -> bool:
     asked = [(to.routes, route), (to.tenants, tenant)]
     asked += [(to.models, model)] if model is not None else []
-    # Case-less: an upstream may take "GPT-4o" for "gpt-4o", and nobody may leave a policy that way.
+    # An upstream may take " GPT-4o" for "gpt-4o", and nobody may leave a policy that way.
     return all(
-        any(fnmatchcase(name.casefold(), glob.casefold()) for glob in globs)
-        for globs, name in asked
+        any(fnmatchcase(_plain(name), _plain(glob)) for glob in globs) for globs, name in asked
     )
+
+
+def _plain(name: str) -> str:
+    """A name without case, width, white space and control characters."""
+    folded = normalize("NFKC", name).casefold()
+    return "".join(char for char in folded if char.isprintable() and not char.isspace())

@@ -27,7 +27,7 @@ from proxy.framing import Out
 from proxy.openapi import description
 from proxy.passthrough import Asked, Opening, Passthrough, Relayed
 from proxy.pipeline import Pipeline
-from proxy.trace import Caller
+from proxy.trace import Caller, frames
 from proxy.upstream import UpstreamError
 from proxy.upstreams import open_to
 
@@ -272,6 +272,9 @@ class Door:
             models = await self._pipeline.models(tenant=tenant)
         except UpstreamError as error:
             raise Rejected(error.status, str(error)) from None
+        except Exception as error:  # noqa: BLE001 - a list that cannot be screened is not shown
+            log.error("models failed: %s", frames(error))  # noqa: TRY400 - a traceback could quote
+            raise Rejected(500, "the models could not be listed") from None
         if path == MODELS:
             return {"object": "list", "data": models}
         for model in models:

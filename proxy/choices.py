@@ -103,6 +103,7 @@ class Choices:
         self._questions = questions
         self._json_promised = json_promised
         self._seams = Seams(longest=bounds.longest, read=self._read)
+        self._readings: dict[Channel, tuple[int, list[str]]] = {}  # by what had been received
         self._said: dict[Channel, str] = {}  # the end of what was released of each
         self._around: dict[int, Iterator[Joined]] = {}  # by number of the piece to be released
         self._gaps: dict[Channel, _Gap] = {}  # behind what was left out last
@@ -186,10 +187,14 @@ class Choices:
         window = self.windows[channel]
         if not isinstance(window, WholeWindow):
             return None
-        said = window.said()
-        ways = readings(said)
-        texts = _values(said) if channel.kind == "annotation" else []
-        return [*(ways[-1:] or [said]), *texts]
+        length, read = self._readings.get(channel, (-1, []))
+        if length != window.received:
+            said = window.said()
+            ways = readings(said)
+            texts = _values(said) if channel.kind == "annotation" else []
+            read = [*(ways[-1:] or [said]), *texts]
+            self._readings[channel] = window.received, read
+        return read
 
     async def _cleared(
         self,

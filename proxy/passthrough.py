@@ -15,7 +15,7 @@ import httpx
 
 from proxy.audit import Audit, AuditError
 from proxy.trace import Caller, Trace
-from proxy.upstream import Upstream, UpstreamError
+from proxy.upstream import Upstream, UpstreamError, failed
 
 log = logging.getLogger("lethe")
 
@@ -154,11 +154,8 @@ class Passthrough:
             ):
                 _check(response)
                 body = await _whole(response, most=limits.answer_bytes)
-        except (TimeoutError, httpx.TimeoutException):
-            raise UpstreamError("the upstream took too long", status=504) from None
-        except (httpx.HTTPError, aiohttp.ClientError) as error:
-            kind = type(error).__name__
-            raise UpstreamError(f"the upstream could not be reached ({kind})", status=502) from None
+        except (TimeoutError, httpx.HTTPError, aiohttp.ClientError) as error:
+            raise failed(error) from None
         kind = response.headers.get("content-type", "")
         kind = kind if _TYPE.fullmatch(kind) else "application/octet-stream"
         headers = (("content-type", kind), ("x-content-type-options", "nosniff"))

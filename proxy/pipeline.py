@@ -30,7 +30,20 @@ log = logging.getLogger("lethe")
 
 # Fields by which some gateways let a client say where its request goes: ours go where the
 # operator says, and an upstream that is such a gateway must not obey either.
-DESTINATIONS = frozenset({"api_base", "api_key", "base_url", "custom_llm_provider"})
+DESTINATIONS = frozenset(
+    """
+    api_base api_key base_url custom_llm_provider bootstrap_host bootstrap_port bootstrap_room
+    user_config litellm_params litellm_credential_name model_list extra_headers extra_query
+    """.split()  # noqa: SIM905 - reads better
+)
+
+# The fields of that name that there are; any other is a word of the client's.
+GUIDED = frozenset(
+    """
+    guided_json guided_regex guided_choice guided_grammar guided_decoding guided_decoding_backend
+    guided_whitespace_pattern
+    """.split()  # noqa: SIM905 - reads better
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +239,8 @@ def _close_side_channels(talk: Talk) -> None:
     for channel in request.side_channels:
         if channel.name not in allowed:
             # A field may be named by the client: what is no name goes into no log.
-            param = channel.param if NAME.fullmatch(channel.param) else channel.name
+            own = NAME.fullmatch(channel.param) and not channel.param.startswith("guided_")
+            param = channel.param if own or channel.param in GUIDED else channel.name
             raise FormatError(
                 f"{param}: not available here",
                 param=param,

@@ -141,7 +141,9 @@ class HardenedProtocol(HttpToolsProtocol):
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
+        """Take a header; one behind a body (RFC 9110, 6.5.1) is none of the request's."""
+        if self._in_body:
+            return
         super().on_header(name, value)
         self._count(len(name) + len(value) + 4)
         if len(self.headers) > self.bounds.headers:

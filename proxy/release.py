@@ -253,21 +253,22 @@ def readings(text: str) -> list[str]:
 
     A string that is JSON itself is read too, and so are all values of one key.
     """
-    value = _json(text)
-    if not isinstance(value, list | dict):
-        return []
-    pairs = list(_strings(value))
+    pairs = list(_strings(_json(text)))
     joined = [
-        " ".join(word for key, said in pairs for word in (key, said) if word),
-        " ".join(said for _, said in pairs),
-        " ".join(said for _, said in sorted(pairs, key=lambda pair: pair[0])),
+        " ".join(word for pair in pairs for word in pair if word),
+        " ".join(said for _, said in pairs if said),
+        " ".join(said for _, said in sorted(pairs, key=lambda pair: pair[0]) if said),
     ]
     return [reading for reading in dict.fromkeys(joined) if reading not in ("", text)]
 
 
+class _Pairs(list[tuple[str, Any]]):
+    """An object as it is written: of a key that stands there twice, one reader takes the first."""
+
+
 def _json(text: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError):
         return None
 
@@ -280,11 +281,13 @@ def _strings(value: Any, key: str = "", depth: int = 4) -> Iterator[tuple[str, s
             yield key, value
         else:
             yield from _strings(inner, key, depth - 1)
+    elif isinstance(value, _Pairs):
+        for name, item in value:
+            if isinstance(item, list):
+                yield name, ""
+            yield from _strings(item, name, depth)
     elif isinstance(value, list):
         for item in value:
             yield from _strings(item, key, depth)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield from _strings(item, name, depth)
     elif value is not None:
         yield key, str(value)

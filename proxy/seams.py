@@ -7,7 +7,7 @@ said, and puts them next to each other as whoever reads the whole answer would.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, takewhile
 
 from classifiers import Passage, Span
 from proxy.exchange import Channel
@@ -15,6 +15,7 @@ from proxy.release import DISGUISE, LEAST_AHEAD, visible
 
 KEPT = 4000  # characters of each end of a channel
 MOST_SIDE = 6  # texts that are read in every order
+MOST_ENDS = 256  # texts of one kind that are read in a row
 PROSE = {"content", "reasoning", "refusal"}
 CALLS = {"tool", "function"}  # what a call does is released once all that was said is cleared
 
@@ -22,24 +23,42 @@ _GAP = re.compile(r"[\W_]{17,}")  # shows nothing of a name, however long it is
 _GAP_ENDS = 8
 
 
-@dataclass(slots=True)
 class _Ends:
     """The beginning and the end of what a channel said, without the length of its gaps."""
 
-    head: str = ""
-    tail: str = ""
-    length: int = 0
+    def __init__(self, whole: str = "") -> None:
+        self._head = self._tail = whole
+        self._new: list[str] = []
+        self._size = 0
 
     def add(self, text: str) -> None:
-        if len(self.head) < KEPT:
-            self.head = squeezed(self.head + text)[:KEPT]
-        self.tail = squeezed(self.tail + text)[-KEPT:]
-        self.length += len(text)
+        self._new.append(text)
+        self._size += len(text)
+        # Not at once: an answer may come a character at a time, and this looks at all that is kept.
+        if self._size > KEPT:
+            self._take_up()
+
+    @property
+    def head(self) -> str:
+        self._take_up()
+        return self._head
+
+    @property
+    def tail(self) -> str:
+        self._take_up()
+        return self._tail
 
     @property
     def whole(self) -> bool:
         """Whether head and tail are one and the same."""
         return self.head == self.tail
+
+    def _take_up(self) -> None:
+        if self._new:
+            text, self._new, self._size = "".join(self._new), [], 0
+            if len(self._head) < KEPT:
+                self._head = squeezed(self._head + text)[:KEPT]
+            self._tail = squeezed(self._tail + text)[-KEPT:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +109,17 @@ class Seams:
     ) -> Iterator[Joined]:
         """The beginning of a channel behind a question, and behind all that was said earlier."""
         head = self._head(text)
-        order = list(self._ends)
-        earlier = order[: order.index(channel)] if channel in self._ends else order
+        cut = cut and len(head) >= len(squeezed(text))
+        earlier = self._before(channel)
         ends = [*before]
-        for other in [o for o in earlier if o.choice == channel.choice][-MOST_SIDE:]:
+        # Whoever reads one kind alone passes over any number of others in between.
+        alike = [other for other in earlier if other.kind == channel.kind]
+        for other in dict.fromkeys((*alike[-MOST_SIDE:], *earlier[-MOST_SIDE:])):
             ends += self._said(other)
         for end in dict.fromkeys(map(self._tail, ends)):
-            yield from joined([end, head], cut=cut and len(head) >= len(squeezed(text)))
+            yield from joined([end, head], cut=cut)
+        if channel.kind in PROSE and len(alike) > 1:
+            yield from joined([*self._last_of(alike), head], cut=cut)
 
     def beside(self, channel: Channel, texts: Sequence[str]) -> Iterator[Joined]:
         """Each text of a citation behind the end of all prose of its choice."""
@@ -124,6 +147,21 @@ class Seams:
             pair = [self._tail(first.tail), self._head(second.head)]
             yield from joined(pair, cut=cut and second.whole)
 
+    def _last_of(self, channels: Sequence[Channel]) -> list[str]:
+        """As many ends of texts, in their order, as a name that is split over them could need."""
+        ends: list[str] = []
+        seen = 0
+        for other in reversed(channels):
+            if seen >= self._ahead or len(ends) >= MOST_ENDS:
+                break
+            ends.insert(0, self._tail(self._ends[other].tail))
+            seen += visible(ends[0])
+        return ends
+
+    def _before(self, channel: Channel) -> list[Channel]:
+        earlier = takewhile(lambda other: other != channel, self._ends)
+        return [other for other in earlier if other.choice == channel.choice]
+
     def _after(self, channel: Channel) -> list[Channel]:
         order = list(self._ends)
         after = order[order.index(channel) + 1 :] if channel in self._ends else []
@@ -138,7 +176,7 @@ class Seams:
         understood, ends = self._read(channel), self._ends[channel]
         if understood is not None:
             whole = squeezed(understood[0]) if understood else ""
-            ends = _Ends(whole, whole, len(whole))
+            ends = _Ends(whole)
         head, tail = self._head(ends.head), self._tail(ends.tail)
         if ends.whole and len(head) + len(tail) >= len(ends.head):
             return [ends.head]

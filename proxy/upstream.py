@@ -4,6 +4,7 @@ Knows no policy and no wire format. Destinations come from configuration alone.
 """
 
 import asyncio
+import errno
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -87,18 +88,24 @@ class Upstream:
         UpstreamError, also where the answer ends otherwise.
         """
         async with self._sent("POST", path, body) as sent:
-            if not sent.response.headers.get("content-type", "").startswith("text/event-stream"):
+            kind = sent.response.headers.get("content-type", "").lower()
+            if not kind.startswith("text/event-stream"):
                 raise UpstreamError("the upstream did not answer with a stream", status=502)
             async with aclosing(self._data(sent)) as events:
-                async for data in events:
+                async for said in events:
+                    data = said.strip()
+                    if not data:
+                        continue  # what some servers send to keep a connection
                     if data == "[DONE]":
                         if last:
                             break
                         return
                     event = self._event(data)
                     yield event
-                    kind = event.get("type")
-                    if isinstance(kind, str) and kind in last:
+                    # What has arrived at once is no reason to let everybody else wait.
+                    await asyncio.sleep(0)
+                    ends = event.get("type")
+                    if isinstance(ends, str) and ends in last:
                         return
         raise UpstreamError("the upstream's stream broke off", status=502)
 
@@ -135,11 +142,8 @@ class Upstream:
                 if response.status_code != 200:
                     raise _refused(response)
                 yield _Sent(response, deadline)
-        except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
-            raise UpstreamError("the upstream took too long", status=504) from None
-        except (httpx.HTTPError, aiohttp.ClientError) as error:  # not all are mapped
-            kind = type(error).__name__
-            raise UpstreamError(f"the upstream could not be reached ({kind})", status=502) from None
+        except (TimeoutError, httpx.HTTPError, aiohttp.ClientError) as error:  # not all are mapped
+            raise failed(error) from None
 
     async def _data(self, sent: _Sent) -> AsyncGenerator[str, None]:
         """What each event says. Some servers leave out the empty line behind a last `[DONE]`."""
@@ -178,7 +182,7 @@ class Upstream:
 
     def _event(self, data: str) -> Body:
         event = self._parsed(data.encode())
-        if event.get("error"):
+        if event.get("error") or event.get("object") == "error":
             raise UpstreamError("the upstream reported an error in its stream", status=502)
         return event
 
@@ -187,6 +191,34 @@ class Upstream:
             return parse(raw, max_bytes=self.limits.answer_bytes)
         except BodyError as error:
             raise UpstreamError(f"the upstream's answer is no JSON: {error}", status=502) from None
+
+
+def failed(error: BaseException) -> UpstreamError:
+    """A call that broke, named for what happened; none of the words of the error are passed on.
+
+    The transport has one name for every lost connection, so what it was raised from counts.
+    """
+    cause = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ else error
+    if isinstance(cause, aiohttp.ConnectionTimeoutError):
+        return UpstreamError("the upstream could not be reached in time", status=504)
+    if isinstance(cause, (TimeoutError, httpx.TimeoutException)):
+        return UpstreamError("the upstream took too long", status=504)
+    if isinstance(cause, aiohttp.ClientConnectorDNSError):
+        what = "could not be reached (no such host)"
+    elif isinstance(cause, aiohttp.ClientSSLError):
+        what = "could not be reached (TLS failed)"
+    elif isinstance(cause, aiohttp.ClientConnectorError):
+        refused = isinstance(cause.os_error, ConnectionRefusedError)
+        what = f"could not be reached ({'connection refused' if refused else 'no connection'})"
+    elif isinstance(cause, OSError) and cause.errno in (errno.ECONNRESET, errno.EPIPE):
+        what = "broke off (connection reset)"
+    elif isinstance(cause, (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError)):
+        what = "broke off (connection closed)"
+    elif isinstance(cause, aiohttp.ClientResponseError):
+        what = "did not answer in HTTP"
+    else:
+        what = f"could not be reached ({type(cause).__name__})"
+    return UpstreamError(f"the upstream {what}", status=502)
 
 
 def _refused(response: httpx.Response) -> UpstreamError:

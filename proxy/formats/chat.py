@@ -198,7 +198,7 @@ def _side_channels(body: Body, messages: list[Body]) -> Iterator[SideChannel]:
     if messages[last]["role"] == "assistant":
         yield SideChannel("prefill", f"messages[{last}]")
     for number, message in enumerate(messages):
-        for field, name in (("prefix", "prefill"), ("audio", "audio")):
+        for field, name in (("prefix", "prefill"), ("partial", "prefill"), ("audio", "audio")):
             if message.get(field):
                 yield SideChannel(name, f"messages[{number}].{field}")
         for field in REASONED:
@@ -314,5 +314,19 @@ SIDE_CHANNELS = {
     "cached_content": "stored",
     "prompt_id": "stored",
     "preset": "stored",
+    "context_id": "stored",
+    "conversation_id": "stored",
+    "thread_id": "stored",
+    "deferred": "stored",
+    # Other weights answer.
+    "lora": "server_tools",
+    "lora_path": "server_tools",
+    "lora_request": "server_tools",
+    "adapter_id": "server_tools",
+    "adapter_source": "server_tools",
+    # What the model gets to see of the prompt: an instruction stands at its beginning.
+    "truncate_prompt_tokens": "chat_template",
+    "template": "chat_template",
+    "images": "images",
 }
 EVEN_EMPTY = {"web_search_options", "search_parameters"}  # ask for it by being there

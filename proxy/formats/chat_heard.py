@@ -100,7 +100,7 @@ class Heard:
         index = self._index(choice)
         yield from self._spoken(index, an_object(choice, "delta"))
         self._keep_logprobs(index, choice)
-        if choice.get("finish_reason") is not None:
+        if choice.get("finish_reason"):  # some servers send an empty one until the end
             yield finished(index, choice["finish_reason"])
 
     def _heard(self, channel: Channel, value: object, key: str) -> Iterator[Delta]:

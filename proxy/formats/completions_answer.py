@@ -102,7 +102,7 @@ class CompletionAnswer:
             yield from self._said(index, a_text(choice["text"], "text"))
         if self._logprobs_allowed and isinstance(choice.get("logprobs"), dict):
             _keep(self._logprobs.setdefault(index, {}), choice["logprobs"])
-        if choice.get("finish_reason") is not None:
+        if choice.get("finish_reason"):  # some servers send an empty one until the end
             end = finished(index, choice["finish_reason"])
             yield end if end.reason in REASONS else replace(end, reason="stop")
 
