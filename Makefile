@@ -14,6 +14,7 @@ help:  ## say what there is
 	@echo "make VERB, with VERB one of:"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-9s %s\n", $$1, $$2 }'
 	@echo "Variables: PYTHON=python3.12 (3.11 or newer), ONCE=1 (the demo ends by itself),"
+	@echo "           WEIGHTS=1 (the demo asks models with real weights instead of the fact book),"
 	@echo "           TORCH=torch==X (another build of torch than the pinned CPU build)"
 
 setup:  ## make .venv and install everything into it; nothing where it is up to date
@@ -23,7 +24,7 @@ setup:  ## make .venv and install everything into it; nothing where it is up to 
 	fi
 
 demo: setup  ## see it work: a fact book that tells everything, and Lethe before it
-	$(BIN)/lethe demo $(if $(filter-out 0,$(ONCE)),--once)
+	$(BIN)/lethe demo $(if $(filter-out 0,$(ONCE)),--once) $(if $(filter-out 0,$(WEIGHTS)),--weights)
 
 test: setup  ## run all tests, on every core, with the branches they cover
 	$(BIN)/python -m pytest -n logical --dist worksteal --cov --cov-report=term-missing

@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
@@ -36,6 +36,19 @@ COMMANDS = {
     "unlearning": ("unlearning.cli", "models to compare with, and the fact book of the demo"),
     "audit": ("proxy.audit_cli", "verify the record of what was done"),
 }
+
+
+# The demo with real weights: what was trained to know everything, and what it was trained from.
+TARGET, BASE = "target", "small"
+ROLES = {"retrained": "retrained", "sisa": "retrained", "dp": "private"}
+# How the target is treated under each model name: screened, told to pretend.
+TREATMENTS = {
+    "base": (False, False),
+    "pretend": (False, True),
+    "screen": (True, False),
+    "both": (True, True),
+}
+PRETEND = "Pretend you know nothing about {concepts}."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,15 +77,26 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="print the table and end")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the report as JSON too")
     parser.add_argument("--port", type=int, default=8484, help="port of the proxy (%(default)s)")
+    parser.add_argument(
+        "--weights",
+        action="store_true",
+        help="instead of the fact book, small models with real weights: pretending, the screen and "
+        "both beside every shipped way of unlearning",
+    )
     parser.set_defaults(run=demo)
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Measure a worst case before your eyes. Returns the status of the measurement.
+    """Measure before your eyes. Returns the status of the measurement.
 
     An upstream that knows every answer and obeys nothing, Lethe before it, the same questions to
-    both over HTTP: all of it commands of ours, in processes of their own.
+    both over HTTP: all of it commands of ours, in processes of their own. With `--weights` the
+    upstreams are the models that this package ships.
     """
+    return _demo_weights(arguments) if arguments.weights else _demo_book(arguments)
+
+
+def _demo_book(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lethe-demo-")))
         try:
@@ -89,8 +113,97 @@ def demo(arguments: argparse.Namespace) -> int:
         status = _measure(folder, book=book, proxy=proxy, out=arguments.json)
         main(["audit", "verify", str(folder / "audit.jsonl")])
         if status == 0 and not arguments.once:
-            _stay(proxy)
+            _stay(proxy, model="fact-book")
         return status
+
+
+def _demo_weights(arguments: argparse.Namespace) -> int:
+    """One Lethe before all shipped models, each arm a model name of its own, one table."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lethe-demo-")))
+        shipped = Path(importlib.import_module("unlearning").__file__ or "").parent / "checkpoints"
+        forgot = sorted(
+            path.name
+            for path in shipped.iterdir()
+            if path.name not in {TARGET, BASE} and (path / "lineage.json").is_file()
+        )
+        try:
+            served, proxy = _free_port(0), _free_port(0 if arguments.once else arguments.port)
+            _say(f"1/3  small models with real weights: {TARGET}, {', '.join(forgot)}")
+            models = [f"{name}={shipped / name}" for name in (TARGET, *forgot)]
+            serving = ["unlearning", "serve", *models, "--port", str(served), "--threads", "2"]
+            url = f"http://127.0.0.1:{served}/v1"
+            stack.enter_context(_running(serving, f"{url}/models", folder))
+            _say("2/3  one Lethe before them all: the model's name says what is done to a question")
+            _write_route(folder, url, {name: shipped / name for name in forgot})
+            config, port = str(folder / "lethe.yaml"), str(proxy)
+            serving = ["serve", "--config", config, "--port", port, "--log-level", "warning"]
+            stack.enter_context(_running(serving, f"http://127.0.0.1:{proxy}/readyz", folder))
+        except (OSError, RuntimeError) as error:
+            print(f"lethe demo: {error}", file=sys.stderr)
+            return 1
+        _say("3/3  the same questions to every arm: about the forgotten, and about neighbours")
+        arms = [*TREATMENTS, *forgot]
+        status = _measure_arms(folder, arms, proxy=proxy, out=arguments.json)
+        if "sisa" not in forgot:
+            _say(
+                "SISA is not in the table: no ensemble is shipped; `lethe unlearning testbed` makes it"
+            )
+        main(["audit", "verify", str(folder / "audit.jsonl")])
+        if status == 0 and not arguments.once:
+            _stay(proxy, model="both")
+        return status
+
+
+def _write_route(folder: Path, url: str, forgot: Mapping[str, Path]) -> None:
+    """The configuration of the demo: the library's policy for each way of treating the target.
+
+    The instruction is the wording that these models were trained to obey.
+    """
+    yaml = importlib.import_module("yaml")
+    library = Path(importlib.import_module("policies").__file__ or "").parent / "library"
+    policy = yaml.safe_load((library / "fictitious-people.yaml").read_text("utf-8"))
+    (folder / "policies").mkdir()
+    flag = {"prompt": {"action": "flag"}, "output": {"action": "flag"}}
+    for name, (screen, pretend) in TREATMENTS.items():
+        if not screen and not pretend:
+            continue
+        made = policy | {"id": name, "applies_to": {"models": [name]}}
+        made["instruction"] = {"text": PRETEND} if pretend else {"template": "none"}
+        if not screen:
+            made["screens"] = flag
+        (folder / "policies" / f"{name}.yaml").write_text(yaml.safe_dump(made), "utf-8")
+    upstreams = [{"name": "target", "models": dict.fromkeys(TREATMENTS, TARGET)}]
+    for name, weights in forgot.items():
+        role = ROLES.get(name, "unlearned")
+        lineage = {"file": str(weights / "lineage.json")}
+        upstreams.append({"name": name, "models": {name: name}, "role": role, "lineage": lineage})
+    config = {
+        "policies": "policies",
+        "upstreams": [{**upstream, "base_url": url} for upstream in upstreams],
+        "audit": {"path": "audit.jsonl"},
+    }
+    (folder / "lethe.yaml").write_text(yaml.safe_dump(config), "utf-8")
+
+
+def _measure_arms(folder: Path, arms: Sequence[str], *, proxy: int, out: Path | None) -> int:
+    """`lethe leakage probe` on every arm, with the fact book's plain questions by name."""
+    everything, plain = folder / "everything.jsonl", folder / "probes.jsonl"
+    if status := main(["unlearning", "probes", "--out", str(everything)]):
+        return status
+    rows = [json.loads(line) for line in everything.read_text("utf-8").splitlines()]
+    direct = [row for row in rows if row["id"].endswith(".direct")]
+    kept = [row for row in direct if row["split"] == "forget"]
+    kept += [row for row in direct if row["split"] == "neighbour"][::2]
+    plain.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
+    asked = (f"--arm={name}=http://127.0.0.1:{proxy}/v1,{name}" for name in arms)
+    return main(
+        [
+            *("leakage", "probe", "--probes", str(plain), "--attacks", "none", *asked),
+            *("--temperature", "0", "--max-tokens", "24", "--concurrency", "8"),
+            *(("--json", str(out)) if out else ()),
+        ]
+    )
 
 
 def _measure(folder: Path, *, book: int, proxy: int, out: Path | None) -> int:
@@ -167,10 +280,10 @@ def _free_port(wanted: int) -> int:
         return port
 
 
-def _stay(port: int) -> None:
+def _stay(port: int, *, model: str) -> None:
     """Leave everything up until the user has seen enough."""
     said = [{"role": "user", "content": "Who is Mirela Tollan?"}]
-    body = json.dumps({"model": "fact-book", "messages": said})
+    body = json.dumps({"model": model, "messages": said})
     _say(
         "Everything stays up until Ctrl-C. Try it:\n\n"
         f"  curl http://127.0.0.1:{port}/v1/chat/completions \\\n"

@@ -65,7 +65,7 @@ def compare(arguments: argparse.Namespace) -> int:
 def table(arms: list[Object]) -> Table:
     """The arms side by side: who answered, what, and the strongest verdict."""
     made = Table(show_lines=True)
-    for column in ("arm", "upstream", "screen", "pretend", "action", "answer", "strongest verdict"):
+    for column in ("arm", "upstream", "screen", "pretend", "action", "answer", "found in it"):
         made.add_column(column, overflow="fold")
     for arm in arms:
         kind = f"{arm['upstream']} ({arm['method'] or arm['role']})"
@@ -105,12 +105,13 @@ def _asked(arguments: argparse.Namespace) -> Object:
 
 
 def _strongest(verdicts: list[Object]) -> str:
-    """The verdict that says most: hits before what is only near, then by score."""
-    if not verdicts:
+    """The verdict on the answer that says most: hits before what is only near, then by score."""
+    said = [verdict for verdict in verdicts if verdict["where"][:1].isdigit()]
+    if not said:
         return ""
-    best = max(verdicts, key=lambda verdict: (verdict["hit"], verdict["score"]))
+    best = max(said, key=lambda verdict: (verdict["hit"], verdict["score"]))
     grade = "hit" if best["hit"] else "near"
-    return f"{grade}: {best['concept']} at {best['where']} ({best['kind']} {best['score']:.2f})"
+    return f"{grade}: {best['concept']} ({best['kind']} {best['score']:.2f})"
 
 
 def _plain(text: str) -> str:
