@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from leakage import config as configuration
-from leakage import data, matrix, probes, sweep
+from leakage import data, matrix, probes, records, sweep
 from leakage.arms import Arm
 from leakage.attacks import CATALOGUE, FAMILIES
 from leakage.attacks.turns import Attack
@@ -59,6 +59,36 @@ def register_attacks(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `lethe leakage attacks`."""
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the list as JSON")
     parser.set_defaults(run=attacks)
+
+
+def register_inspect(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lethe leakage from-inspect`."""
+    parser.add_argument("log", metavar="LOG", type=Path, help="of `inspect eval lethe/…`")
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="JSONL of records")
+    parser.add_argument("--arm", metavar="NAME", help="what the records call the model")
+    parser.set_defaults(run=from_inspect)
+
+
+def from_inspect(arguments: argparse.Namespace) -> int:
+    """Append the records of a log to a file. Returns 2 for what must be mended."""
+    try:
+        from leakage.inspect_engine import records_of  # noqa: PLC0415 (as large as torch)
+    except ImportError:
+        print(
+            "lethe leakage from-inspect: needs inspect_ai: pip install 'lethe-proxy[inspect]', in "
+            "an environment of its own",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        made = records_of(arguments.log, arm=arguments.arm)
+        records.write(arguments.out, made)
+    except (ValueError, OSError, LookupError, TypeError) as error:
+        what = f"{arguments.log}: is no log of a task of ours ({type(error).__name__})"
+        print(f"lethe leakage from-inspect: {what}", file=sys.stderr)
+        return 2
+    print(f"{arguments.out}: {len(made)} records")
+    return 0
 
 
 def attacks(arguments: argparse.Namespace) -> int:
