@@ -52,6 +52,11 @@ def register_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", metavar="FILE", type=Path, help="write a row an arm, attack, split"
     )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="run shards on this Ray cluster, which must see --out; `local` starts one",
+    )
     parser.set_defaults(run=run)
 
 
@@ -137,7 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
             plan = _sweep(ready, loaded)
             probes.write(out / "probes.jsonl", plan.probes)
             (out / "probes.jsonl").chmod(0o600)
-            outcome = _measured(plan, out)
+            outcome = _measured(plan, out, ray=arguments.ray)
         _keep(out, ready, plan, loaded, outcome, at=at, seconds=time.monotonic() - started)
         return _shown(outcome, arguments.json, seconds=time.monotonic() - started)
     except (ValueError, OSError) as error:
@@ -188,7 +193,7 @@ def _sweep(ready: Ready, loaded: Loaded) -> Sweep:
     )
 
 
-def _measured(plan: Sweep, out: Path) -> Outcome:
+def _measured(plan: Sweep, out: Path, *, ray: str | None) -> Outcome:
     """Run under a progress bar that counts draws by the turns they may take."""
     with Progress(
         TextColumn("{task.description}"),
@@ -207,7 +212,18 @@ def _measured(plan: Sweep, out: Path) -> Outcome:
         def made(_shard: Shard, _record: Record) -> None:
             progress.advance(task)
 
+        if ray is not None:
+            return _on_ray(plan, out, ray)
         return asyncio.run(sweep.run(plan, out, expect=expect, made=made))
+
+
+def _on_ray(plan: Sweep, out: Path, address: str) -> Outcome:
+    """Raises ValueError where Ray is not there."""
+    try:
+        from leakage.ray_engine import run as run_there  # noqa: PLC0415 (as large as torch, and optional)
+    except ImportError:
+        raise ValueError("--ray: needs Ray: pip install 'lethe-proxy[ray]'") from None
+    return run_there(plan, out, address=address)
 
 
 def _keep(  # noqa: PLR0913 - all that must be known to repeat a run
