@@ -35,6 +35,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     run_cli.register_run(commands.add_parser("run", help=summary, description=summary))
     summary = "list the attacks with their families and sources"
     run_cli.register_attacks(commands.add_parser("attacks", help=summary, description=summary))
+    summary = "turn a log of inspect_ai's `lethe/…` tasks into records"
+    run_cli.register_inspect(commands.add_parser("from-inspect", help=summary, description=summary))
 
 
 def _register_probe(parser: argparse.ArgumentParser) -> None:

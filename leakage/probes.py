@@ -128,8 +128,9 @@ def digest(probes: Iterable[Probe]) -> str:
     return summed.hexdigest()
 
 
-def _line(probe: Probe) -> str:
-    row: dict[str, Any] = {
+def row(probe: Probe) -> dict[str, Any]:
+    """A probe as a file of them holds it; `from_rows` reads it back."""
+    found: dict[str, Any] = {
         "id": probe.id,
         "concept": probe.concept,
         "kind": probe.kind,
@@ -138,13 +139,17 @@ def _line(probe: Probe) -> str:
         "answers": probe.answers,
     }
     if probe.messages:
-        row["messages"] = [{"role": m.role, "content": m.content} for m in probe.messages]
+        found["messages"] = [{"role": m.role, "content": m.content} for m in probe.messages]
     for name in ("subject", "choices", "wrong", "paraphrase"):
         if getattr(probe, name):
-            row[name] = getattr(probe, name)
+            found[name] = getattr(probe, name)
     if probe.notes:
-        row["notes"] = dict(probe.notes)
-    return json.dumps(row, ensure_ascii=False)
+        found["notes"] = dict(probe.notes)
+    return found
+
+
+def _line(probe: Probe) -> str:
+    return json.dumps(row(probe), ensure_ascii=False)
 
 
 def _unseen(probe: Probe, *, seen: dict[tuple[str, str], int], number: int) -> None:

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from leakage import config as configuration
-from leakage import data, matrix, probes, sweep
+from leakage import data, matrix, probes, records, sweep
 from leakage.arms import Arm
 from leakage.attacks import CATALOGUE, FAMILIES
 from leakage.attacks.turns import Attack
@@ -52,6 +52,11 @@ def register_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", metavar="FILE", type=Path, help="write a row an arm, attack, split"
     )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="run shards on this Ray cluster, which must see --out; `local` starts one",
+    )
     parser.set_defaults(run=run)
 
 
@@ -59,6 +64,36 @@ def register_attacks(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `lethe leakage attacks`."""
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the list as JSON")
     parser.set_defaults(run=attacks)
+
+
+def register_inspect(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `lethe leakage from-inspect`."""
+    parser.add_argument("log", metavar="LOG", type=Path, help="of `inspect eval lethe/…`")
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="JSONL of records")
+    parser.add_argument("--arm", metavar="NAME", help="what the records call the model")
+    parser.set_defaults(run=from_inspect)
+
+
+def from_inspect(arguments: argparse.Namespace) -> int:
+    """Append the records of a log to a file. Returns 2 for what must be mended."""
+    try:
+        from leakage.inspect_engine import records_of  # noqa: PLC0415 (as large as torch)
+    except ImportError:
+        print(
+            "lethe leakage from-inspect: needs inspect_ai: pip install 'lethe-proxy[inspect]', in "
+            "an environment of its own",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        made = records_of(arguments.log, arm=arguments.arm)
+        records.write(arguments.out, made)
+    except (ValueError, OSError, LookupError, TypeError) as error:
+        what = f"{arguments.log}: is no log of a task of ours ({type(error).__name__})"
+        print(f"lethe leakage from-inspect: {what}", file=sys.stderr)
+        return 2
+    print(f"{arguments.out}: {len(made)} records")
+    return 0
 
 
 def attacks(arguments: argparse.Namespace) -> int:
@@ -107,7 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
             plan = _sweep(ready, loaded)
             probes.write(out / "probes.jsonl", plan.probes)
             (out / "probes.jsonl").chmod(0o600)
-            outcome = _measured(plan, out)
+            outcome = _measured(plan, out, ray=arguments.ray)
         _keep(out, ready, plan, loaded, outcome, at=at, seconds=time.monotonic() - started)
         return _shown(outcome, arguments.json, seconds=time.monotonic() - started)
     except (ValueError, OSError) as error:
@@ -158,7 +193,7 @@ def _sweep(ready: Ready, loaded: Loaded) -> Sweep:
     )
 
 
-def _measured(plan: Sweep, out: Path) -> Outcome:
+def _measured(plan: Sweep, out: Path, *, ray: str | None) -> Outcome:
     """Run under a progress bar that counts draws by the turns they may take."""
     with Progress(
         TextColumn("{task.description}"),
@@ -177,7 +212,18 @@ def _measured(plan: Sweep, out: Path) -> Outcome:
         def made(_shard: Shard, _record: Record) -> None:
             progress.advance(task)
 
+        if ray is not None:
+            return _on_ray(plan, out, ray)
         return asyncio.run(sweep.run(plan, out, expect=expect, made=made))
+
+
+def _on_ray(plan: Sweep, out: Path, address: str) -> Outcome:
+    """Raises ValueError where Ray is not there."""
+    try:
+        from leakage.ray_engine import run as run_there  # noqa: PLC0415 (as large as torch, and optional)
+    except ImportError:
+        raise ValueError("--ray: needs Ray: pip install 'lethe-proxy[ray]'") from None
+    return run_there(plan, out, address=address)
 
 
 def _keep(  # noqa: PLR0913 - all that must be known to repeat a run

@@ -160,43 +160,75 @@ async def run(
     Raises ArmError where an arm cannot be asked or stops answering, OSError; what was drawn stays.
     """
     async with AsyncExitStack() as stack:
-        shelf = Shelf(folder)
-        stack.callback(shelf.close)
-        asked = [await found(stack, arm, sweep, shelf) for arm in sweep.arms]
-        helper = await found(stack, sweep.helper, sweep, shelf) if sweep.helper else None
-        shards = shards_of(sweep, asked, helper)
-        missing = {shard.file: shelf.open(shard) for shard in shards}
-        manner = Manner(
-            run=key_of({"shards": [shard.key for shard in shards]})[:12],
-            limits=sweep.limits,
-            sampling=sweep.sampling,
-            helper=helper,
-            keep_answers=sweep.keep_answers,
-        )
+        laid = await _lay(stack, sweep, folder)
+        missing = {shard.file: laid.shelf.open(shard) for shard in laid.shards}
         if expect:
-            expect(shards, sum(map(len, missing.values())))
-        requests = await _work(sweep, shards, missing, shelf, asked, manner, made=made)
-        gathered = gather(folder, shards, shelf)
+            expect(laid.shards, sum(map(len, missing.values())))
+        requests = await _work(sweep, laid, laid.shards, missing, made=made)
+        gathered = gather(folder, laid.shards, laid.shelf)
     return Outcome(
         records=gathered,
-        allows={each.arm.name: each.allows for each in asked},
-        fingerprints={each.arm.name: each.fingerprint for each in asked},
+        allows={each.arm.name: each.allows for each in laid.asked},
+        fingerprints={each.arm.name: each.fingerprint for each in laid.asked},
         requests=requests,
-        kept=sum(len(shard.wanted) for shard in shards) - sum(map(len, missing.values())),
+        kept=sum(len(shard.wanted) for shard in laid.shards) - sum(map(len, missing.values())),
     )
 
 
-async def _work(  # noqa: PLR0913, PLR0917 - where everything comes together
+async def part(sweep: Sweep, folder: Path, name: str) -> int:
+    """Make the draws of one name of `names` alone, and gather nothing; how many requests it took.
+
+    Several may run at once in one folder, each with another name. Raises as `run` does.
+    """
+    async with AsyncExitStack() as stack:
+        laid = await _lay(stack, sweep, folder)
+        shards = [shard for shard in laid.shards if shard.name == name]
+        missing = {shard.file: laid.shelf.open(shard) for shard in shards}
+        return await _work(sweep, laid, shards, missing, made=None)
+
+
+async def names(sweep: Sweep, folder: Path) -> list[str]:
+    """The parts of a run, each the name of its shards; what arms allow is kept in the folder."""
+    async with AsyncExitStack() as stack:
+        laid = await _lay(stack, sweep, folder)
+        return list(dict.fromkeys(shard.name for shard in laid.shards))
+
+
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """A run before its first draw."""
+
+    asked: Sequence[Asked]
+    shards: Sequence[Shard]
+    shelf: Shelf
+    manner: Manner
+
+
+async def _lay(stack: AsyncExitStack, sweep: Sweep, folder: Path) -> _Laid:
+    shelf = Shelf(folder)
+    stack.callback(shelf.close)
+    asked = [await found(stack, arm, sweep, shelf) for arm in sweep.arms]
+    helper = await found(stack, sweep.helper, sweep, shelf) if sweep.helper else None
+    shards = shards_of(sweep, asked, helper)
+    manner = Manner(
+        run=key_of({"shards": [shard.key for shard in shards]})[:12],
+        limits=sweep.limits,
+        sampling=sweep.sampling,
+        helper=helper,
+        keep_answers=sweep.keep_answers,
+    )
+    return _Laid(asked, shards, shelf, manner)
+
+
+async def _work(
     sweep: Sweep,
+    laid: _Laid,
     shards: Sequence[Shard],
     missing: Mapping[str, Sequence[Key]],
-    shelf: Shelf,
-    asked: Sequence[Asked],
-    manner: Manner,
     *,
     made: Made | None,
 ) -> int:
-    arms = {each.arm.name: each for each in asked}
+    arms = {each.arm.name: each for each in laid.asked}
     jobs = _in_turn(shards, missing)
     places = {shard.file: shard.places() for shard in shards}
     silence = _Silence()
@@ -206,8 +238,8 @@ async def _work(  # noqa: PLR0913, PLR0917 - where everything comes together
         nonlocal requests
         for shard, key in jobs:
             at = places[shard.file][key[0], key[1]]
-            record = await _drawn(sweep, shard, at, key[2], arms[shard.arm], manner)
-            shelf.write(shard, record)
+            record = await _drawn(sweep, shard, at, key[2], arms[shard.arm], laid.manner)
+            laid.shelf.write(shard, record)
             requests += record.requests or 0
             if made:
                 made(shard, record)
