@@ -147,7 +147,8 @@ def _demo_weights(arguments: argparse.Namespace) -> int:
         status = _measure_arms(folder, arms, proxy=proxy, out=arguments.json)
         if "sisa" not in forgot:
             _say(
-                "SISA is not in the table: no ensemble is shipped; `lethe unlearning testbed` makes it"
+                "SISA is not in the table: no ensemble is shipped; "
+                "`lethe unlearning testbed` makes it"
             )
         main(["audit", "verify", str(folder / "audit.jsonl")])
         if status == 0 and not arguments.once:
