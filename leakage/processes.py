@@ -3,6 +3,7 @@
 Knows no arm: a program is a command, and perhaps a URL that answers once it is up.
 """
 
+import ctypes
 import os
 import re
 import signal
@@ -75,13 +76,23 @@ def _up(program: Program, *, folder: Path, log: Path) -> Iterator[None]:
         command[:1] = [sys.executable]
     with log.open("wb") as said:
         child = subprocess.Popen(  # noqa: S603 - the commands of the user's own file
-            command, cwd=folder, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=folder,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_end_with_me if sys.platform == "linux" else None,  # noqa: PLW1509
         )
     try:
         _await(program, child, log)
         yield
     finally:
         _end(child)
+
+
+def _end_with_me() -> None:
+    """In a child: be ended when whoever started it is killed. prctl(2), PR_SET_PDEATHSIG."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _await(program: Program, child: subprocess.Popen[bytes], log: Path) -> None:

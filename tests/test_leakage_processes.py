@@ -1,6 +1,9 @@
 """Programs of a run: up before it, gone after it, and their failures told."""
 
+import signal
+import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -56,3 +59,26 @@ def test_lethe_is_this_program_whatever_lies_in_the_folder(tmp_path: Path) -> No
     (tmp_path / "proxy.py").write_text("raise SystemExit(9)")
     with running([Program("p", ("lethe", "--version"))], folder=tmp_path, logs=tmp_path / "logs"):
         assert (tmp_path / "logs" / "p.log").read_text().startswith("lethe ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere programs outlive who is killed")
+def test_programs_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    given = ports(["${port:a}"])
+    url = with_ports("http://127.0.0.1:${port:a}/", given)
+    script = f"""
+import os, signal
+from pathlib import Path
+from leakage.processes import Program, running
+server = Program("s", ("python", "-c", {SERVE!r}, "{given["a"]}"), ready="{url}", within_s=20)
+with running([server], folder=Path({str(tmp_path)!r}), logs=Path({str(tmp_path)!r})):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)  # noqa: S603
+    assert done.returncode == -signal.SIGKILL
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310
+        except urllib.error.URLError:
+            return
+        time.sleep(0.05)
+    pytest.fail("the server is still there")
