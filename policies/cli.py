@@ -1,4 +1,4 @@
-"""`lethe policy lint | explain | test | schema`: arguments to printed lines. Knows no HTTP."""
+"""`lethe policy lint | explain | test | draft | schema`: arguments to lines. Knows no HTTP."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from classifiers import EncoderError
 from classifiers import load as load_encoder
 from policies import cases
 from policies.compile import PolicySet, compile_policies
+from policies.draft import command as drafting
 from policies.explain import Channel, as_json, explain, lines, outcome
 from policies.load import LIBRARY, LoadedPolicy, load
 from policies.problem import PolicyErrors
@@ -53,6 +54,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     _add_sources(test_parser)
     _add_encoder(test_parser)
     test_parser.set_defaults(run=test)
+
+    draft_parser = commands.add_parser("draft", help=drafting.SUMMARY, description=drafting.SUMMARY)
+    drafting.register(draft_parser)
 
     summary = "print the JSON Schema of a policy file"
     schema_parser = commands.add_parser("schema", help=summary, description=summary)
