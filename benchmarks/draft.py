@@ -94,7 +94,8 @@ def _stopped(screen: Screen, texts: Texts) -> Stopped:
     """Whether the question, or the answer behind it, is a hit."""
     passages = [p for asked, said in texts for p in (_passage(asked), _passage(said, asked))]
     hits = [any(verdict.hit for verdict in found) for found in screen.judge(passages)]
-    return np.array(hits, dtype=np.bool_).reshape(-1, 2).any(axis=1)
+    pairs = np.array(hits, dtype=np.bool_).reshape(-1, 2)
+    return np.asarray(pairs.any(axis=1), dtype=np.bool_)
 
 
 def _passage(text: str, before: str = "") -> Passage:

@@ -16,7 +16,7 @@ from policies.concept import Part
 from policies.document import Document, parse
 from policies.load import SUFFIXES, LoadedPolicy
 from policies.problem import PolicyErrors, Problem
-from policies.schema import Case, Cases
+from policies.schema import Case, Cases, Policy
 
 
 class CaseFile(Part):
@@ -81,11 +81,13 @@ def tried(policies: PolicySet, files: Sequence[tuple[Path, CaseFile]] = ()) -> l
     A case without a question before it is judged as a prompt would be, any other as the answer.
     """
     of = {loaded.policy.id: loaded for loaded in policies.policies}
-    sources = [(loaded, loaded.path, loaded.policy) for loaded in policies.policies]
-    more = [(of[file.policy], path, file) for path, file in files]
+    sources: list[tuple[LoadedPolicy, Path, Policy | CaseFile]] = [
+        (loaded, loaded.path, loaded.policy) for loaded in policies.policies
+    ]
+    sources += [(of[file.policy], path, file) for path, file in files]
     cases = [
         (loaded, path, key, number, case)
-        for loaded, path, source in (*sources, *more)
+        for loaded, path, source in sources
         if loaded.policy.mode != "off"
         for key, number, case in _cases(source.must_block, source.must_pass)
     ]
