@@ -1,4 +1,4 @@
-"""`lethe policy lint | explain | test | schema`: arguments to printed lines. Knows no HTTP."""
+"""`lethe policy lint | explain | test | draft | schema`: arguments to lines. Knows no HTTP."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from classifiers import EncoderError
 from classifiers import load as load_encoder
 from policies import cases
 from policies.compile import PolicySet, compile_policies
+from policies.draft import command as drafting
 from policies.explain import Channel, as_json, explain, lines, outcome
 from policies.load import LIBRARY, LoadedPolicy, load
 from policies.problem import PolicyErrors
@@ -51,8 +52,17 @@ def register(parser: argparse.ArgumentParser) -> None:
     summary = "try the cases that stand in policies; exits with 1 where one comes out otherwise"
     test_parser = commands.add_parser("test", help=summary, description=summary)
     _add_sources(test_parser)
+    test_parser.add_argument(
+        "--cases",
+        type=Path,
+        metavar="DIR",
+        help="a folder of further cases: files with policy, must_block and must_pass",
+    )
     _add_encoder(test_parser)
     test_parser.set_defaults(run=test)
+
+    draft_parser = commands.add_parser("draft", help=drafting.SUMMARY, description=drafting.SUMMARY)
+    drafting.register(draft_parser)
 
     summary = "print the JSON Schema of a policy file"
     schema_parser = commands.add_parser("schema", help=summary, description=summary)
@@ -93,12 +103,33 @@ def test(arguments: argparse.Namespace) -> int:
     compiled = _compiled(arguments)
     if compiled is None:
         return 1
-    tried = cases.tried(compiled)
+    files = _case_files(arguments.cases, compiled) if arguments.cases else []
+    if files is None:
+        return 1
+    tried = cases.tried(compiled, files)
     for line in (*_not_compared(compiled), *cases.lines(tried)):
         print(line)
     if not tried:
         print("no policy holds a case; add must_block and must_pass")
     return int(not tried or any(one.failed for one in tried))
+
+
+def _case_files(folder: Path, compiled: PolicySet) -> list[tuple[Path, cases.CaseFile]] | None:
+    """The case files of a folder; None where something is wrong, which is printed."""
+    if not folder.is_dir():
+        print(f"lethe policy test: --cases: {folder} is no folder", file=sys.stderr)
+        return None
+    try:
+        files, conversations = cases.read_cases(folder, compiled)
+    except PolicyErrors as errors:
+        print(errors)
+        return None
+    if conversations:
+        print(f"not tried, because only a proxy plays conversations: {conversations} files")
+    if not files:
+        print(f"{folder}: no case file (*.yaml, *.yml) is here; name another folder")
+        return None
+    return files
 
 
 def schema(arguments: argparse.Namespace) -> int:

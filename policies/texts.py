@@ -28,7 +28,7 @@ def read_texts(folder: Path, name: str) -> list[str]:
     Raises TextsError.
     """
     # JSON may hold other line ends than these within a text.
-    lines = _content(_inside(folder, name)).split("\n")
+    lines = content(_inside(folder, name)).split("\n")
     kind = Path(name).suffix.lower()
     if kind == ".jsonl":
         texts = [_json_text(line, number) for number, line in enumerate(lines, 1) if line.strip()]
@@ -47,11 +47,27 @@ def read_whole(folder: Path, name: str) -> list[str]:
 
     Raises TextsError.
     """
-    content = _content(_inside(folder, name))
+    whole = content(_inside(folder, name))
     if Path(name).suffix.lower() != ".jsonl":
-        return [content] if content.strip() else []
-    lines = enumerate(content.split("\n"), 1)
+        return [whole] if whole.strip() else []
+    lines = enumerate(whole.split("\n"), 1)
     return [_json_text(line, number, most=MOST_BYTES) for number, line in lines if line.strip()]
+
+
+def content(path: Path) -> str:
+    """The text of a file of bounded size. Raises TextsError."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        raise TextsError(f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise TextsError(f"line {line} is not UTF-8; save the file as UTF-8") from None
+    if len(raw) > MOST_BYTES:
+        raise TextsError(f"is larger than {MOST_BYTES} bytes; split it")
+    return text
 
 
 def _inside(folder: Path, name: str) -> Path:
@@ -70,21 +86,6 @@ def _inside(folder: Path, name: str) -> Path:
     if not readable:
         raise TextsError("is no file")
     return path
-
-
-def _content(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
-        text = raw.decode("utf-8-sig")
-    except OSError as error:
-        raise TextsError(f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise TextsError(f"line {line} is not UTF-8; save the file as UTF-8") from None
-    if len(raw) > MOST_BYTES:
-        raise TextsError(f"is larger than {MOST_BYTES} bytes; split it")
-    return text
 
 
 def _json_text(line: str, number: int, *, most: int = LONGEST) -> str:

@@ -65,3 +65,31 @@ def test_the_command_says_what_failed(folder: Path, capsys: pytest.CaptureFixtur
     (folder / "other.yaml").write_text("id: other\nconcepts: [{name: Piet Marr}]\n")
     assert lethe.main(["policy", "test", str(folder)]) == 1
     assert "no policy holds a case" in capsys.readouterr().out
+
+
+@pytest.mark.encoder
+def test_a_folder_of_cases_is_tried_beside_those_in_policies(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "p.yaml").unlink()
+    more = folder / "cases"
+    more.mkdir()
+    (more / "a.yaml").write_text(
+        "policy: other\nmust_block: [Piet Marr, The ferry left at nine.]\n"
+    )
+    (more / "talk.yaml").write_text("claim: c\npolicy: {}\nrequest: {}\nupstream: []\nexpect: {}\n")
+    command = ["policy", "test", str(folder), "--cases", str(more)]
+    assert lethe.main(command) == 1
+    out = capsys.readouterr().out
+    assert f"{more / 'a.yaml'}: must_block[1] passed: The ferry left at nine." in out
+    assert "only a proxy plays conversations: 1 files" in out
+    assert "cases: 3, failed: 1" in out
+    (more / "a.yaml").write_text("policy: nobody\nmust_pas: [x]\n")
+    assert lethe.main(command) == 1
+    assert "did you mean 'must_pass'?" in capsys.readouterr().out
+    (more / "a.yaml").write_text("policy: nobody\n")
+    assert lethe.main(command) == 1
+    assert "policy: is no policy that was given" in capsys.readouterr().out
+    (more / "a.yaml").unlink()
+    assert lethe.main(command) == 1
+    assert lethe.main([*command[:-1], str(folder / "gone")]) == 1

@@ -1,0 +1,110 @@
+"""Where a text names a concept, by a whole name or by the part that goes for it.
+
+Knows no document and no screen. Capitals tell names here, as English writes them.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from classifiers import fold
+from classifiers.background import BACKGROUND
+from classifiers.fingerprint_terms import FRAME, rarity
+
+CAPITAL = r"[^\W\d_a-zß-öø-ÿ]"
+WORD = rf"{CAPITAL}[\w'’.-]*"  # noqa: RUF001 - a typographic apostrophe is meant
+QUOTED = r"[\"“]([^\"“”]{2,60})[\"”]"
+PARTICLE = (
+    r"(?:(?:de|da|di|du|del|della|der|den|van|von|bin|ibn|al|el|la|le|of the|of|the|and|&)\s)*"
+)
+PHRASE = rf"{WORD}(?:\s{PARTICLE}{WORD})*"
+SUFFIX = re.compile(r"(?:,?\s(?:Jr|Sr)\.?|\s[IVX]{1,4})\Z")
+TITLE = re.compile(
+    r"\A(?:Sir|Dame|Lord|Lady|Dr|Prof(?:essor)?|Saint|St|Mr|Mrs|Ms|President|King|Queen|Prince"
+    r"|Princess|Pope)\.?\s(?=\S)"
+)
+RARE = 0.95  # rarity of a word that may stand as a name by itself
+LEAST_ALONE = 5  # letters of such a word
+COMMON = 0.5  # rarity of a word that begins a sentence with a capital and is no name
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What a concept is called.
+
+    names     such as mean it alone, the given one first
+    doubtful  such as may mean others too: for a person to decide about
+    short     parts of the name that go for it in its own documents: "King"
+    """
+
+    names: tuple[str, ...] = field(repr=False)
+    doubtful: tuple[str, ...] = field(repr=False)
+    short: frozenset[str] = field(repr=False)
+
+    def first(self, text: str) -> re.Match[str] | None:
+        """The first place that names the concept, by a whole name or a part of it."""
+        found = [match for match in (self.whole(text), self._shortly(text)) if match]
+        return min(found, key=lambda match: (match.start(), -match.end()), default=None)
+
+    def whole(self, text: str) -> re.Match[str] | None:
+        """The first whole name in a text."""
+        names = sorted(self.names, key=len, reverse=True)
+        return re.search("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names), text)
+
+    def _shortly(self, text: str) -> re.Match[str] | None:
+        for part in self.short:
+            for match in re.finditer(rf"\b{re.escape(part)}\b", text):
+                if alone(text, match):
+                    return match
+        return None
+
+
+def base_of(name: str) -> str:
+    """A name without a title behind or before it: "Ada, Duchess of Brede" is called Ada."""
+    base = name.partition(",")[0].strip()
+    return SUFFIX.sub("", TITLE.sub("", base)) or name
+
+
+def short_of(base: str, sentences: Sequence[str]) -> frozenset[str]:
+    """The last word of a name, and the one that is used most by itself."""
+    parts = [word for word in base.split() if len(word) > 2 and word[:1].isupper()]
+    if len(base.split()) < 2 or not parts:
+        return frozenset({base})
+    counts: Counter[str] = Counter()
+    for word in parts:
+        pattern = re.compile(rf"\b{re.escape(word)}\b")
+        counts[word] = sum(alone(s, m) for s in sentences for m in pattern.finditer(s))
+    most = max(parts, key=lambda word: (counts[word], word == parts[-1]))
+    return frozenset({most, parts[-1]})
+
+
+def alone(text: str, match: re.Match[str]) -> bool:
+    """Whether no capitalised word beside it makes a part of a name somebody else's."""
+    before, behind = text[: match.start()], text[match.end() :]
+    if before[-1:] in ("-", "&", "–"):  # noqa: RUF001 - a dash between two names is meant
+        return False
+    words = before.split()
+    if before.endswith(" ") and words:
+        bare = words[-1].strip("\"“'(")
+        opens = len(words) == 1 and rarity(fold(bare)) < COMMON
+        plain = fold(bare) in FRAME or opens or TITLE.match(f"{bare} x")
+        if bare[:1].isupper() and bare[-1:].isalpha() and not plain:
+            return False
+    # "King of Horror" is a name of its own.
+    return not re.match(rf"\s(?:&|of\s{CAPITAL}|{CAPITAL}[\w’'])|-\w", behind)  # noqa: RUF001
+
+
+def distinctive(name: str) -> bool:
+    """Whether a name hardly means anything else: a rare word, or several, not all everyday's."""
+    words = [word for word in fold(name).split() if word not in FRAME]
+    if not name.isascii() and len(fold(name).replace(" ", "")) > 1 and not _latin(name):
+        return True
+    if len(words) == 1:
+        return len(words[0]) >= LEAST_ALONE and rarity(words[0]) >= RARE
+    said = f" {fold(name)} "
+    return len(words) > 1 and not any(said in f" {fold(text)} " for text in BACKGROUND)
+
+
+def _latin(text: str) -> bool:
+    return any(char.isalpha() and char < "\u0250" for char in text)
