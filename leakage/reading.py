@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from leakage import contrasts, diff, gate, junit, records, report, sheets
+from leakage import contrasts, diff, gate, junit, probes, records, report, sheets, story
 from leakage.gate import Limits
+from leakage.html.page import render
 from leakage.records import Record
 from leakage.sampling import Outcome
 from leakage.summary import summarise
@@ -49,6 +51,32 @@ def _register_report(parser: argparse.ArgumentParser) -> None:
         "--reference", metavar="NAME", help="arm to compare with (default: the first recorded)"
     )
     register_output(parser)
+    parser.add_argument(
+        "--html", metavar="FILE", type=Path, help="write it as one file for a browser"
+    )
+    parser.add_argument(
+        "--show-forbidden",
+        action="store_true",
+        help="name concepts, probes and answers in the HTML file, instead of hiding them",
+    )
+    parser.add_argument(
+        "--retrained",
+        metavar="NAME",
+        help="arm that never knew, to measure the excess over (default: the one of that name)",
+    )
+    parser.add_argument(
+        "--at-k", metavar="K", type=int, default=1, help="leak@K of the attacks (default 1)"
+    )
+    parser.add_argument(
+        "--probes", metavar="FILE", type=Path, help="the questions, to show beside leaked answers"
+    )
+    parser.add_argument(
+        "--seconds",
+        metavar="NAME=S",
+        action="append",
+        default=[],
+        help="what making an arm took, for the costs and the break-even",
+    )
     parser.set_defaults(run=show)
 
 
@@ -119,10 +147,32 @@ def show(arguments: argparse.Namespace) -> int:
     """Print the table of records. Returns 2 for what must be mended, 1 if an arm said nothing."""
     try:
         made = load(arguments.records)
+        if arguments.html:
+            _write_html(made, arguments)
         return output(made, arguments, reference=arguments.reference, provenance={})
     except (ValueError, OSError) as error:
         print(f"lethe leakage report: {error}", file=sys.stderr)
         return 2
+
+
+def _write_html(made: Sequence[Record], arguments: argparse.Namespace) -> None:
+    told = story.story(
+        made,
+        reference=arguments.reference,
+        retrained=arguments.retrained,
+        k=arguments.at_k,
+        probes=probes.read(arguments.probes) if arguments.probes else (),
+        seconds=dict(map(_seconds, arguments.seconds)),
+    )
+    text = render(told, show_forbidden=arguments.show_forbidden)
+    arguments.html.write_text(text, encoding="utf-8")
+
+
+def _seconds(text: str) -> tuple[str, float]:
+    found = re.fullmatch(r"(.+)=(\d+(?:\.\d+)?)", text)
+    if found is None:
+        raise ValueError(f"--seconds {text!r}: reads NAME=S, as in npo=57")
+    return found[1], float(found[2])
 
 
 def show_difference(arguments: argparse.Namespace) -> int:

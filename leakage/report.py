@@ -28,7 +28,7 @@ def render(summary: Summary, *, console: Console, details: bool = False) -> None
 
     With `details`, also the intervals by concept, every attack on its own, and all latencies.
     """
-    console.print(drawn(_overview(summary)))
+    console.print(drawn(overview(summary)))
     if details:
         console.print(drawn(_rates(summary.cells), title="by concept"))
         if summary.attacks:
@@ -55,7 +55,7 @@ def render_examples(shown: Iterable[Example], *, console: Console) -> None:
 def to_markdown(summary: Summary) -> str:
     """The same tables and notes, for a file or a pull request."""
     sheets = [
-        _overview(summary),
+        overview(summary),
         _rates(summary.cells),
         _rates(summary.attacks),
         contrasts.comparisons(summary.comparisons, reference=summary.reference),
@@ -121,7 +121,7 @@ def notes(summary: Summary) -> list[str]:
     return said
 
 
-def _overview(summary: Summary) -> Sheet:
+def overview(summary: Summary) -> Sheet:
     """A row a family, a column an arm: k of n, share, interval; and what an arm adds in time."""
     cells = {(cell.measure, cell.family, cell.arm): cell.rate for cell in summary.cells}
     families = list(dict.fromkeys((cell.measure, cell.family) for cell in summary.cells))
@@ -130,7 +130,7 @@ def _overview(summary: Summary) -> Sheet:
         found = [cells.get((measure, family, arm)) for arm in summary.arms]
         rows.append([f"{measure}: {family}", *(_told(rate) for rate in found)])
     times = {timing.arm: timing for timing in summary.timings}
-    rows.append(["added latency", *(_added(times[arm]) for arm in summary.arms)])
+    rows.append(["added latency", *(added(times[arm]) for arm in summary.arms)])
     starts = frozenset(
         at for at in range(1, len(families)) if families[at][0] != families[at - 1][0]
     )
@@ -174,10 +174,10 @@ def _times(summary: Summary) -> Sheet:
         [
             timing.arm,
             str(timing.n),
-            _seconds(timing.median_s),
-            _seconds(timing.p95_s),
-            _seconds(timing.first_token_s),
-            _added(timing),
+            seconds(timing.median_s),
+            seconds(timing.p95_s),
+            seconds(timing.first_token_s),
+            added(timing),
         ]
         for timing in summary.timings
     ]
@@ -193,19 +193,21 @@ def _rate(rate: Rate) -> dict[str, Any]:
     return {**asdict(rate), "share": rate.share}
 
 
-def _seconds(seconds: float | None) -> str:
-    if seconds is None:
+def seconds(value: float | None) -> str:
+    """In seconds or, below one, in thousandths; a dash for None."""
+    if value is None:
         return "-"
-    return f"{1000 * seconds:.1f} ms" if abs(seconds) < 1 else f"{seconds:.2f} s"
+    return f"{1000 * value:.1f} ms" if abs(value) < 1 else f"{value:.2f} s"
 
 
-def _added(timing: Timing) -> str:
-    added: Middle | None = timing.added
-    if added is None:
+def added(timing: Timing) -> str:
+    """The median of what an arm adds, with its interval."""
+    found: Middle | None = timing.added
+    if found is None:
         return "-"
-    if added.low is None or added.high is None:
-        return f"{_seconds(added.median)}, {added.n} pairs are too few for an interval"
-    return f"{_seconds(added.median)} [{_seconds(added.low)}, {_seconds(added.high)}]"
+    if found.low is None or found.high is None:
+        return f"{seconds(found.median)}, {found.n} pairs are too few for an interval"
+    return f"{seconds(found.median)} [{seconds(found.low)}, {seconds(found.high)}]"
 
 
 def _cut(answer: str) -> str:
