@@ -71,7 +71,7 @@ def kolmogorov(
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         raise ValueError("a value is no finite number; leave out what was not measured")
     with warnings.catch_warnings():
-        # Where the exact p-value cannot be had it says so and takes the asymptotic one, as we would.
+        # Where the exact p-value cannot be had, it takes the asymptotic one and warns.
         warnings.simplefilter("ignore", RuntimeWarning)
         found = ks_2samp(one, other)
     band = sum(math.sqrt(math.log(4 / 0.05) / (2 * size)) for size in (len(one), len(other)))
