@@ -136,7 +136,11 @@ def load(paths: Sequence[Path]) -> list[Record]:
     """The records of files and directories. Raises RecordError with `file:line`, OSError."""
     found: list[Record] = []
     for path in paths:
-        files = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
+        whole = path / "records.jsonl"
+        if whole.is_file():  # of a run: beside it stand its shards and its probes
+            files = [whole]
+        else:
+            files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
         if not files:
             raise records.RecordError(f"{path}: holds no .jsonl file; give a run's directory")
         found += [record for file in files for record in records.read(file)]

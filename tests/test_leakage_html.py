@@ -65,8 +65,8 @@ def world() -> list[Record]:
             made.append(replace(own, kind="attack:json"))
             kept = replace(own, split="world", probe=f"tea.{at}", leak=None, blocked=at == 6)
             made.append(kept)
-        lacking = {"lacks": "prefill", "leak": None, "answered": None}
-        made.append(replace(RECORD, arm=arm, kind="attack:prefill", **lacking))
+        lacking = replace(RECORD, arm=arm, kind="attack:prefill", lacks="prefill")
+        made.append(replace(lacking, leak=None, answered=None))
     return made
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from leakage import cli, records
+from leakage.reading import load
 from leakage.records import Record
 
 RECORD = Record(
@@ -96,6 +97,14 @@ def test_a_directory_is_read_whole_and_the_first_arm_is_the_reference(
     out = capsys.readouterr().out
     assert "7 of 7" in out
     assert "paired comparisons" in out
+
+
+def test_of_a_runs_directory_the_gathered_records_are_read_and_its_shards_are_not(
+    tmp_path: Path,
+) -> None:
+    written(tmp_path / "records.jsonl", 7)
+    (tmp_path / "probes.jsonl").write_text("no record\n")
+    assert len(load([tmp_path])) == 7
 
 
 def test_a_diff_says_what_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
