@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,14 +13,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from leakage import direct_engine, probes, records, report, run_cli
+from leakage import direct_engine, probes, reading, records, report, run_cli
 from leakage.arms import Arm, ArmError
 from leakage.arms import parse as parse_arm
 from leakage.attacks import ATTACKS, expand, named
 from leakage.direct_engine import Plan
 from leakage.probes import Probe
 from leakage.records import Record
-from leakage.summary import examples, summarise
+from leakage.summary import examples
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +28,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", dest="leakage_command", required=True)
     summary = "put probes to one or more chat APIs and count what comes out"
     _register_probe(commands.add_parser("probe", help=summary, description=summary))
-    summary = "the table of records that were written earlier"
-    _register_report(commands.add_parser("report", help=summary, description=summary))
+    reading.register(commands)
     summary = "put every attack to every arm of a configuration, resuming where it was left"
     run_cli.register_run(commands.add_parser("run", help=summary, description=summary))
     summary = "list the attacks with their families and sources"
@@ -93,23 +91,8 @@ def _register_probe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--examples", metavar="N", type=int, default=0, help="answers side by side (default 0)"
     )
-    _register_output(parser)
+    reading.register_output(parser)
     parser.set_defaults(run=probe)
-
-
-def _register_report(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("records", metavar="FILE", type=Path, nargs="+", help="JSONL of records")
-    parser.add_argument("--reference", metavar="NAME", required=True, help="arm to compare with")
-    _register_output(parser)
-    parser.set_defaults(run=show)
-
-
-def _register_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the report as JSON")
-    parser.add_argument(
-        "--details", action="store_true", help="print every attack, concept and latency too"
-    )
-    parser.add_argument("--markdown", metavar="FILE", type=Path, help="write it as Markdown")
 
 
 def probe(arguments: argparse.Namespace) -> int:
@@ -125,23 +108,13 @@ def probe(arguments: argparse.Namespace) -> int:
         plan = _plan(arguments)
         made = _measure(arms, asked, plan=plan, arguments=arguments)
         provenance = _provenance(arms, asked, plan=plan, started=started)
-        status = _output(made, arguments, reference=arms[0].name, provenance=provenance)
+        status = reading.output(made, arguments, reference=arms[0].name, provenance=provenance)
     except (ValueError, OSError) as error:
         print(f"lethe leakage probe: {error}", file=sys.stderr)
         return 2
     shown = examples(made, asked, limit=arguments.examples)
     report.render_examples(shown, console=Console())
     return status
-
-
-def show(arguments: argparse.Namespace) -> int:
-    """Print the table of records. Returns 2 for what must be mended, 1 if an arm said nothing."""
-    try:
-        made = [record for file in arguments.records for record in records.read(file)]
-        return _output(made, arguments, reference=arguments.reference, provenance={})
-    except (ValueError, OSError) as error:
-        print(f"lethe leakage report: {error}", file=sys.stderr)
-        return 2
 
 
 def _arms(texts: Sequence[str], key_envs: Sequence[str]) -> list[Arm]:
@@ -210,23 +183,3 @@ def _provenance(
         "plan": asdict(plan),
         "arms": [{"name": a.name, "base_url": a.base_url, "model": a.model} for a in arms],
     }
-
-
-def _output(
-    made: Sequence[Record],
-    arguments: argparse.Namespace,
-    *,
-    reference: str | None,
-    provenance: dict[str, Any],
-) -> int:
-    summary = summarise(made, reference=reference)
-    report.render(summary, console=Console(), details=arguments.details)
-    if arguments.json:
-        text = json.dumps(report.to_json(summary, provenance=provenance), indent=2)
-        arguments.json.write_text(text + "\n", encoding="utf-8")
-    if arguments.markdown:
-        arguments.markdown.write_text(report.to_markdown(summary), encoding="utf-8")
-    silent = [timing.arm for timing in summary.timings if timing.n == 0]
-    if silent:
-        print(f"lethe leakage: every draw of {', '.join(silent)} failed", file=sys.stderr)
-    return 1 if silent else 0

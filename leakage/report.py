@@ -1,13 +1,15 @@
 """A summary as a table for the terminal, as Markdown and as JSON. Knows no record."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from leakage import contrasts
+from leakage.sheets import Sheet, drawn, interval, markdown, share
 from leakage.statistics import Middle, Rate
 from leakage.summary import Cell, Example, Summary, Timing
 
@@ -16,18 +18,9 @@ VERSION = 1
 _LONGEST_ANSWER = 400  # characters of an example shown
 
 _INTERVALS = (
-    "Intervals: 95 %, Clopper-Pearson; by concept: at the effective sample size, as answers about "
-    "one concept are related. A rate of 0 is never known to be 0."
+    "Intervals: 95 %, Clopper-Pearson; by concept: Gaffke's, as answers about one concept are "
+    "related. A rate of 0 is never known to be 0."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Sheet:
-    """A table before it is drawn: rows of as many texts as there are titles."""
-
-    titles: tuple[str, ...]
-    rows: list[list[str]]
-    starts: frozenset[int] = frozenset()
 
 
 def render(summary: Summary, *, console: Console, details: bool = False) -> None:
@@ -35,12 +28,15 @@ def render(summary: Summary, *, console: Console, details: bool = False) -> None
 
     With `details`, also the intervals by concept, every attack on its own, and all latencies.
     """
-    console.print(_drawn(_overview(summary)))
+    console.print(drawn(overview(summary)))
     if details:
-        console.print(_drawn(_rates(summary.cells), title="by concept"))
+        console.print(drawn(_rates(summary.cells), title="by concept"))
         if summary.attacks:
-            console.print(_drawn(_rates(summary.attacks), title="one attack at a time"))
-        console.print(_drawn(_times(summary)))
+            console.print(drawn(_rates(summary.attacks), title="one attack at a time"))
+        if summary.comparisons:
+            compared = contrasts.comparisons(summary.comparisons, reference=summary.reference)
+            console.print(drawn(compared, title="paired comparisons"))
+        console.print(drawn(_times(summary)))
     for note in notes(summary):
         console.print(Text(note))
 
@@ -59,12 +55,13 @@ def render_examples(shown: Iterable[Example], *, console: Console) -> None:
 def to_markdown(summary: Summary) -> str:
     """The same tables and notes, for a file or a pull request."""
     sheets = [
-        _overview(summary),
+        overview(summary),
         _rates(summary.cells),
         _rates(summary.attacks),
+        contrasts.comparisons(summary.comparisons, reference=summary.reference),
         _times(summary),
     ]
-    tables = ["\n".join(_markdown(sheet)) for sheet in sheets if sheet.rows]
+    tables = [markdown(sheet) for sheet in sheets if sheet.rows]
     return "\n\n".join([*tables, *notes(summary)]) + "\n"
 
 
@@ -87,6 +84,10 @@ def to_json(summary: Summary, *, provenance: Mapping[str, Any] | None = None) ->
             for comparison in summary.comparisons
         ],
         "timings": [asdict(timing) for timing in summary.timings],
+        "not_measurable": [
+            {"arm": arm, "kind": kind, "lacks": lack}
+            for (arm, kind), lack in summary.lacking.items()
+        ],
     }
 
 
@@ -110,13 +111,17 @@ def notes(summary: Summary) -> list[str]:
         for cell in summary.cells
         if cell.worst.n > cell.rate.n
     ]
+    said += [
+        f"not measurable: {kind}, {arm}: the arm does not allow {lack}."
+        for (arm, kind), lack in summary.lacking.items()
+    ]
     if len(summary.scorers) > 1:
         versions = ", ".join(map(str, summary.scorers))
         said.append(f"Scored by different versions of the matching ({versions}): not comparable.")
     return said
 
 
-def _overview(summary: Summary) -> _Sheet:
+def overview(summary: Summary) -> Sheet:
     """A row a family, a column an arm: k of n, share, interval; and what an arm adds in time."""
     cells = {(cell.measure, cell.family, cell.arm): cell.rate for cell in summary.cells}
     families = list(dict.fromkeys((cell.measure, cell.family) for cell in summary.cells))
@@ -125,20 +130,20 @@ def _overview(summary: Summary) -> _Sheet:
         found = [cells.get((measure, family, arm)) for arm in summary.arms]
         rows.append([f"{measure}: {family}", *(_told(rate) for rate in found)])
     times = {timing.arm: timing for timing in summary.timings}
-    rows.append(["added latency", *(_added(times[arm]) for arm in summary.arms)])
+    rows.append(["added latency", *(added(times[arm]) for arm in summary.arms)])
     starts = frozenset(
         at for at in range(1, len(families)) if families[at][0] != families[at - 1][0]
     )
-    return _Sheet(("", *summary.arms), rows, starts | {len(families)})
+    return Sheet(("", *summary.arms), rows, starts | {len(families)})
 
 
 def _told(rate: Rate | None) -> str:
     if rate is None or rate.share is None:
         return "-"
-    return f"{rate.k} of {rate.n} = {_share(rate)} % [{_interval(rate)}]"
+    return f"{rate.k} of {rate.n} = {share(rate)} % [{interval(rate)}]"
 
 
-def _rates(cells: Sequence[Cell]) -> _Sheet:
+def _rates(cells: Sequence[Cell]) -> Sheet:
     rows: list[list[str]] = []
     starts = set()
     last = ""
@@ -151,49 +156,32 @@ def _rates(cells: Sequence[Cell]) -> _Sheet:
                 name if name != last else "",
                 cell.arm,
                 f"{cell.rate.k} of {cell.rate.n}",
-                _share(cell.rate),
-                _interval(cell.rate),
-                _interval(cell.by_concept) if cell.concepts.n > 1 else "-",
+                share(cell.rate),
+                interval(cell.rate),
+                interval(cell.by_concept) if cell.concepts.n > 1 else "-",
                 f"{cell.concepts.k} of {cell.concepts.n}",
                 str(cell.errors),
             ]
         )
         last = name
     titles = ("probes", "arm", "k of n", "%", "95 %", "95 % by concept", "concepts", "errors")
-    return _Sheet(titles, rows, frozenset(starts))
+    return Sheet(titles, rows, frozenset(starts))
 
 
-def _times(summary: Summary) -> _Sheet:
+def _times(summary: Summary) -> Sheet:
     titles = ("latency", "n", "median", "p95", "first token", "added (median, 95 %)")
     rows = [
         [
             timing.arm,
             str(timing.n),
-            _seconds(timing.median_s),
-            _seconds(timing.p95_s),
-            _seconds(timing.first_token_s),
-            _added(timing),
+            seconds(timing.median_s),
+            seconds(timing.p95_s),
+            seconds(timing.first_token_s),
+            added(timing),
         ]
         for timing in summary.timings
     ]
-    return _Sheet(titles, rows)
-
-
-def _drawn(sheet: _Sheet, *, title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left")
-    for number, heading in enumerate(sheet.titles):
-        is_name = number == 0 or heading == "arm"
-        table.add_column(heading, justify="left" if is_name else "right", overflow="fold")
-    for number, row in enumerate(sheet.rows):
-        if number in sheet.starts and number:
-            table.add_section()
-        table.add_row(*map(Text, row))
-    return table
-
-
-def _markdown(sheet: _Sheet) -> list[str]:
-    lines = [sheet.titles, ["---"] * len(sheet.titles), *sheet.rows]
-    return ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines]
+    return Sheet(titles, rows)
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
@@ -205,27 +193,21 @@ def _rate(rate: Rate) -> dict[str, Any]:
     return {**asdict(rate), "share": rate.share}
 
 
-def _share(rate: Rate) -> str:
-    return "-" if rate.share is None else f"{100 * rate.share:.1f}"
-
-
-def _interval(rate: Rate) -> str:
-    return f"{100 * rate.low:.1f} - {100 * rate.high:.1f}" if rate.n else "-"
-
-
-def _seconds(seconds: float | None) -> str:
-    if seconds is None:
+def seconds(value: float | None) -> str:
+    """In seconds or, below one, in thousandths; a dash for None."""
+    if value is None:
         return "-"
-    return f"{1000 * seconds:.1f} ms" if abs(seconds) < 1 else f"{seconds:.2f} s"
+    return f"{1000 * value:.1f} ms" if abs(value) < 1 else f"{value:.2f} s"
 
 
-def _added(timing: Timing) -> str:
-    added: Middle | None = timing.added
-    if added is None:
+def added(timing: Timing) -> str:
+    """The median of what an arm adds, with its interval."""
+    found: Middle | None = timing.added
+    if found is None:
         return "-"
-    if added.low is None or added.high is None:
-        return f"{_seconds(added.median)}, {added.n} pairs are too few for an interval"
-    return f"{_seconds(added.median)} [{_seconds(added.low)}, {_seconds(added.high)}]"
+    if found.low is None or found.high is None:
+        return f"{seconds(found.median)}, {found.n} pairs are too few for an interval"
+    return f"{seconds(found.median)} [{seconds(found.low)}, {seconds(found.high)}]"
 
 
 def _cut(answer: str) -> str:

@@ -6,30 +6,40 @@ as blocked, where any of them was: draws of one probe are no independent evidenc
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
+from leakage.families import (
+    ATTACKS,
+    INNOCENT,
+    Family,
+    Item,
+    Items,
+    Key,
+    Measure,
+    families,
+    family_of,
+    not_measurable,
+    single_attacks,
+)
+from leakage.paired import (
+    Change,
+    Paired,
+    Range,
+    difference_range,
+    holm,
+    mcnemar,
+    sign_flip,
+)
 from leakage.probes import Probe
 from leakage.records import Record
 from leakage.statistics import (
     Count,
     Middle,
-    Paired,
     Rate,
     clopper_pearson,
     clustered,
-    holm,
-    mcnemar,
     median_interval,
     quantile,
-    sign_flip,
 )
-
-Measure = Literal["leaked", "blocked"]
-Key = tuple[str, ...]
-
-INNOCENT = "innocent"
-ATTACKS = "attacks"
-ANY_ATTACK = "any attack"
 
 _SHOWN_FIRST = ("direct", ATTACKS, INNOCENT)
 
@@ -59,6 +69,8 @@ class Cell:
 class Comparison:
     """An arm against the reference on the same probes; `pairs.first_only` is the reference's.
 
+    difference   between which the arm's share lies above the reference's, concepts swapped
+    concepts     compared; below six no test of concepts tells anything, and p is None
     p_concepts   of `sign_flip`, for related probes of one concept
     p_adjusted   `p_concepts` after Holm, over all comparisons of the summary
     """
@@ -67,8 +79,10 @@ class Comparison:
     family: str
     arm: str
     pairs: Paired
-    p_concepts: float
-    p_adjusted: float
+    difference: Range
+    concepts: int
+    p_concepts: float | None
+    p_adjusted: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,7 @@ class Summary:
     """Everything a report says. `attacks` holds a cell for each single attack and arm.
 
     `innocent` cells of arms other than the reference count only what the reference answers.
+    `lacking` says by arm and kind what an arm does not allow, where nothing could be measured.
     """
 
     reference: str
@@ -104,6 +119,7 @@ class Summary:
     attacks: tuple[Cell, ...]
     comparisons: tuple[Comparison, ...]
     timings: tuple[Timing, ...]
+    lacking: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,35 +129,6 @@ class Example:
     family: str
     prompt: str = field(repr=False)
     answers: Mapping[str, str] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A probe of a family on one arm; `happened` is None where every draw was lost."""
-
-    concept: str
-    happened: bool | None
-
-
-Items = Mapping[str, Mapping[Key, _Item]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Family:
-    """Records that belong together. `whole` takes all ways to ask a question as one item."""
-
-    measure: Measure
-    name: str
-    records: Sequence[Record]
-    whole: bool = False
-
-    def key(self, record: Record) -> Key:
-        """What makes two records the same item."""
-        return (record.probe,) if self.whole else (record.probe, record.kind)
-
-    def errors(self, arm: str) -> int:
-        """Draws of an arm that failed."""
-        return sum(r.error is not None for r in self.records if r.arm == arm)
 
 
 def summarise(records: Sequence[Record], *, reference: str | None = None) -> Summary:
@@ -156,8 +143,8 @@ def summarise(records: Sequence[Record], *, reference: str | None = None) -> Sum
     if reference not in arms:
         raise ValueError(f"no record of the arm {reference!r}; there are {', '.join(arms)}")
     arms = (reference, *(arm for arm in arms if arm != reference))
-    grouped = [(family, _items(family)) for family in _families(records)]
-    attacks = [(family, _items(family)) for family in _single_attacks(records)]
+    grouped = [(family, family.items()) for family in families(records)]
+    attacks = [(family, family.items()) for family in single_attacks(records)]
     return Summary(
         reference=reference,
         arms=arms,
@@ -169,6 +156,7 @@ def summarise(records: Sequence[Record], *, reference: str | None = None) -> Sum
         attacks=_cells(attacks, arms=arms),
         comparisons=_comparisons(grouped, arms=arms),
         timings=tuple(_timing(records, arm, reference=reference) for arm in arms),
+        lacking=not_measurable(records),
     )
 
 
@@ -187,7 +175,7 @@ def examples(
             asked.setdefault(key, {}).setdefault(record.arm, record)
     best: dict[str, dict[str, Record]] = {}
     for answers in asked.values():
-        family = _family_name(next(iter(answers.values())))
+        family = family_of(next(iter(answers.values())))
         if family not in best or _differ(answers) > _differ(best[family]):
             best[family] = answers
     order = [name for name in _SHOWN_FIRST if name in best]
@@ -215,61 +203,7 @@ def _differ(answers: Mapping[str, Record]) -> bool:
     return len({record.answered for record in answers.values()}) > 1
 
 
-def _family_name(record: Record) -> str:
-    if record.innocent:
-        return INNOCENT
-    return ATTACKS if record.attack else record.kind
-
-
-def _families(records: Sequence[Record]) -> list[_Family]:
-    forget = [record for record in records if not record.innocent]
-    plain = [record for record in forget if record.attack is None]
-    attacked = [record for record in forget if record.attack is not None]
-    families = [
-        _Family("leaked", kind, [r for r in plain if r.kind == kind])
-        for kind in _known_first(r.kind for r in plain)
-    ]
-    if attacked:
-        families.append(_Family("leaked", ATTACKS, attacked))
-        # A probe leaks if any attack makes it leak.
-        families.append(_Family("leaked", ANY_ATTACK, attacked, whole=True))
-    innocent = [record for record in records if record.innocent]
-    splits = list(dict.fromkeys(record.split for record in innocent))
-    if innocent:
-        families.append(_Family("blocked", INNOCENT, innocent))
-    if len(splits) > 1:
-        families += [
-            _Family("blocked", split, [r for r in innocent if r.split == split]) for split in splits
-        ]
-    return families
-
-
-def _known_first(kinds: Iterable[str]) -> list[str]:
-    found = list(dict.fromkeys(kinds))
-    return sorted(found, key=lambda kind: (kind != "direct", kind != "paraphrase"))
-
-
-def _single_attacks(records: Sequence[Record]) -> list[_Family]:
-    by_name: dict[str, list[Record]] = {}
-    for record in records:
-        if record.attack is not None and not record.innocent:
-            by_name.setdefault(record.attack, []).append(record)
-    return [_Family("leaked", name, found) for name, found in sorted(by_name.items())]
-
-
-def _items(family: _Family) -> Items:
-    """By arm and key. One draw in which it happened is enough; one that is settled, to say no."""
-    items: dict[str, dict[Key, _Item]] = {}
-    for record in family.records:
-        of_arm = items.setdefault(record.arm, {})
-        key = family.key(record)
-        before = of_arm[key].happened if key in of_arm else None
-        now = record.leak if family.measure == "leaked" else record.blocked
-        of_arm[key] = _Item(record.concept, now if before is None else before or now is True)
-    return items
-
-
-def _cells(grouped: Sequence[tuple[_Family, Items]], *, arms: Sequence[str]) -> tuple[Cell, ...]:
+def _cells(grouped: Sequence[tuple[Family, Items]], *, arms: Sequence[str]) -> tuple[Cell, ...]:
     return tuple(
         _cell(family, arm, _comparable(items, family, arm=arm, reference=arms[0]))
         for family, items in grouped
@@ -278,7 +212,7 @@ def _cells(grouped: Sequence[tuple[_Family, Items]], *, arms: Sequence[str]) -> 
     )
 
 
-def _comparable(items: Items, family: _Family, *, arm: str, reference: str) -> list[_Item]:
+def _comparable(items: Items, family: Family, *, arm: str, reference: str) -> list[Item]:
     """Of innocent probes, those which the reference answers: others cannot be over-blocked."""
     own = items[arm]
     if family.measure == "leaked" or arm == reference:
@@ -287,7 +221,7 @@ def _comparable(items: Items, family: _Family, *, arm: str, reference: str) -> l
     return [item for key, item in own.items() if key in answered]
 
 
-def _cell(family: _Family, arm: str, items: Sequence[_Item]) -> Cell:
+def _cell(family: Family, arm: str, items: Sequence[Item]) -> Cell:
     settled = [item for item in items if item.happened is not None]
     k, n = sum(item.happened is True for item in settled), len(settled)
     lost = len(items) - n
@@ -308,7 +242,7 @@ def _cell(family: _Family, arm: str, items: Sequence[_Item]) -> Cell:
 
 
 def _comparisons(
-    grouped: Sequence[tuple[_Family, Items]], *, arms: Sequence[str]
+    grouped: Sequence[tuple[Family, Items]], *, arms: Sequence[str]
 ) -> tuple[Comparison, ...]:
     found = [
         _comparison(family, items[arms[0]], items[arm], arm=arm)
@@ -321,30 +255,33 @@ def _comparisons(
 
 
 def _comparison(
-    family: _Family, first: Mapping[Key, _Item], second: Mapping[Key, _Item], *, arm: str
+    family: Family, first: Mapping[Key, Item], second: Mapping[Key, Item], *, arm: str
 ) -> Comparison:
     pairs: list[tuple[bool, bool]] = []
-    differences: dict[str, int] = {}
+    changes: dict[str, Change] = {}
     for key, item in first.items():
         other = second.get(key)
         if other is None or item.happened is None or other.happened is None:
             continue
         pairs.append((item.happened, other.happened))
-        more = int(item.happened) - int(other.happened)
-        differences[item.concept] = differences.get(item.concept, 0) + more
-    p = sign_flip(differences.values())
+        more = int(other.happened) - int(item.happened)
+        before = changes.get(item.concept, Change(0, 0))
+        changes[item.concept] = Change(before.more + more, before.n + 1)
+    p = sign_flip(change.more for change in changes.values())
     return Comparison(
         measure=family.measure,
         family=family.name,
         arm=arm,
         pairs=mcnemar(pairs),
+        difference=difference_range(list(changes.values())),
+        concepts=len(changes),
         p_concepts=p,
         p_adjusted=p,
     )
 
 
 def _timing(records: Sequence[Record], arm: str, *, reference: str) -> Timing:
-    whole = [record for record in records if record.arm == arm and record.error is None]
+    whole = [r for r in records if r.arm == arm and r.error is None and r.spoken]
     latencies = [record.latency_s for record in whole]
     firsts = [record.first_token_s for record in whole if record.first_token_s is not None]
     return Timing(

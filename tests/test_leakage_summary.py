@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from leakage.families import ATTACKS
 from leakage.probes import Probe
 from leakage.records import Record
 from leakage.statistics import clopper_pearson
-from leakage.summary import ATTACKS, Cell, Summary, examples, summarise
+from leakage.summary import Cell, Summary, examples, summarise
 
 
 def record(arm: str, probe: str, *, happened: bool | None = False, **fields: Any) -> Record:
@@ -163,8 +164,10 @@ def test_arms_are_compared_on_the_probes_that_both_settled() -> None:
         *("direct", "lethe", 6, 6),
     )
     assert direct.p_concepts == 2 / 2**6
-    assert direct.p_adjusted == 4 / 2**6
-    assert innocent.p_adjusted == 1.0
+    assert direct.p_adjusted == direct.p_concepts
+    assert (direct.difference.low, direct.concepts) == (-1.0, 6)
+    # One concept: nothing can be tested, and it does not count among the tests.
+    assert (innocent.p_concepts, innocent.p_adjusted) == (None, None)
 
 
 def test_added_latency_is_paired_over_innocent_draws_that_both_answer() -> None:
@@ -244,3 +247,26 @@ def test_an_example_of_an_attack_is_one() -> None:
     probes = [ask("a.1", kind="attack:json")]
     made = [record("base", "a.1", kind="attack:json", answer="{}")]
     assert examples(made, probes)[0].family == ATTACKS
+
+
+def test_innocent_questions_under_attack_stand_apart_from_plain_ones() -> None:
+    made = [
+        record("base", "x.1", split="world"),
+        record("base", "x.1", split="world", kind="attack:leet", happened=True),
+        record("base", "y.1", split="neighbour"),
+    ]
+    summary = summarise(made)
+    assert cell(summary, "innocent", "base").rate == clopper_pearson(0, 2)
+    assert cell(summary, "world", "base").rate == clopper_pearson(0, 1)
+    assert cell(summary, "innocent under attack", "base").rate == clopper_pearson(1, 1)
+
+
+def test_what_an_arm_does_not_allow_is_not_counted_and_is_said() -> None:
+    made = [
+        record("base", "a.1"),
+        replace(record("base", "a.1", kind="attack:echo", happened=None), lacks="completions"),
+        record("lethe", "a.1", kind="attack:echo", happened=True),
+    ]
+    summary = summarise(made)
+    assert summary.lacking == {("base", "attack:echo"): "completions"}
+    assert [(c.family, c.arm) for c in summary.attacks] == [("echo", "lethe")]

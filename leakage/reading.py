@@ -1,0 +1,241 @@
+"""`lethe leakage report | diff | gate`: from records to tables and files. Knows no arm."""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from leakage import contrasts, diff, gate, junit, probes, records, report, sheets, story
+from leakage.gate import Limits
+from leakage.html.page import render
+from leakage.records import Record
+from leakage.sampling import Outcome
+from leakage.summary import summarise
+
+UNREADABLE = 3  # a gate that could not be held at all; 2 is taken
+
+_STATUS = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.INCONCLUSIVE: 2}
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands that read records."""
+    summary = "the table of records that were written earlier"
+    _register_report(commands.add_parser("report", help=summary, description=summary))
+    summary = "compare two runs on the questions that both asked, arm by arm"
+    _register_diff(commands.add_parser("diff", help=summary, description=summary))
+    summary = (
+        "hold arms against limits; exit 0: pass, 1: fail, 2: not enough probes to say, "
+        "3: records that cannot be judged"
+    )
+    _register_gate(commands.add_parser("gate", help=summary, description=summary))
+
+
+def register_output(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `output` reads."""
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the report as JSON")
+    parser.add_argument(
+        "--details", action="store_true", help="print every attack, concept and latency too"
+    )
+    parser.add_argument("--markdown", metavar="FILE", type=Path, help="write it as Markdown")
+
+
+def _register_report(parser: argparse.ArgumentParser) -> None:
+    _add_runs(parser)
+    parser.add_argument(
+        "--reference", metavar="NAME", help="arm to compare with (default: the first recorded)"
+    )
+    register_output(parser)
+    parser.add_argument(
+        "--html", metavar="FILE", type=Path, help="write it as one file for a browser"
+    )
+    parser.add_argument(
+        "--show-forbidden",
+        action="store_true",
+        help="name concepts, probes and answers in the HTML file, instead of hiding them",
+    )
+    parser.add_argument(
+        "--retrained",
+        metavar="NAME",
+        help="arm that never knew, to measure the excess over (default: the one of that name)",
+    )
+    parser.add_argument(
+        "--at-k", metavar="K", type=int, default=1, help="leak@K of the attacks (default 1)"
+    )
+    parser.add_argument(
+        "--probes", metavar="FILE", type=Path, help="the questions, to show beside leaked answers"
+    )
+    parser.add_argument(
+        "--seconds",
+        metavar="NAME=S",
+        action="append",
+        default=[],
+        help="what making an arm took, for the costs and the break-even",
+    )
+    parser.set_defaults(run=show)
+
+
+def _register_diff(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("before", metavar="A", type=Path, help="records: a file or a directory")
+    parser.add_argument("after", metavar="B", type=Path, help="the same, to hold against them")
+    parser.add_argument("--markdown", metavar="FILE", type=Path, help="write it as Markdown")
+    parser.add_argument(
+        "--moved", action="store_true", help="name every question that came out otherwise"
+    )
+    parser.add_argument(
+        "--fail-if-worse",
+        action="store_true",
+        help="exit 1 where B leaks or blocks more, at 5 %% after Holm",
+    )
+    parser.set_defaults(run=show_difference)
+
+
+def _register_gate(parser: argparse.ArgumentParser) -> None:
+    _add_runs(parser)
+    parser.add_argument(
+        "--leak-at-most", metavar="SHARE", type=float, help="of forget probes, as in .02"
+    )
+    parser.add_argument(
+        "--utility-at-least", metavar="SHARE", type=float, help="of innocent probes, as in .95"
+    )
+    parser.add_argument(
+        "--confidence", metavar="C", type=float, default=0.95, help="one-sided (default .95)"
+    )
+    parser.add_argument(
+        "--arm",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="arm to judge, once or more (default: all but the reference)",
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="NAME",
+        help="arm whose answers say which innocent probes count (default: the first recorded)",
+    )
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="write the checks as JUnit XML")
+    parser.set_defaults(run=show_gate)
+
+
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "records",
+        metavar="RUN",
+        type=Path,
+        nargs="+",
+        help="records of a run: a JSONL file, or a directory of them",
+    )
+
+
+def load(paths: Sequence[Path]) -> list[Record]:
+    """The records of files and directories. Raises RecordError with `file:line`, OSError."""
+    found: list[Record] = []
+    for path in paths:
+        whole = path / "records.jsonl"
+        if whole.is_file():  # of a run: beside it stand its shards and its probes
+            files = [whole]
+        else:
+            files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+        if not files:
+            raise records.RecordError(f"{path}: holds no .jsonl file; give a run's directory")
+        found += [record for file in files for record in records.read(file)]
+    return found
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print the table of records. Returns 2 for what must be mended, 1 if an arm said nothing."""
+    try:
+        made = load(arguments.records)
+        if arguments.html:
+            _write_html(made, arguments)
+        return output(made, arguments, reference=arguments.reference, provenance={})
+    except (ValueError, OSError) as error:
+        print(f"lethe leakage report: {error}", file=sys.stderr)
+        return 2
+
+
+def _write_html(made: Sequence[Record], arguments: argparse.Namespace) -> None:
+    told = story.story(
+        made,
+        reference=arguments.reference,
+        retrained=arguments.retrained,
+        k=arguments.at_k,
+        probes=probes.read(arguments.probes) if arguments.probes else (),
+        seconds=dict(map(_seconds, arguments.seconds)),
+    )
+    text = render(told, show_forbidden=arguments.show_forbidden)
+    arguments.html.write_text(text, encoding="utf-8")
+
+
+def _seconds(text: str) -> tuple[str, float]:
+    found = re.fullmatch(r"(.+)=(\d+(?:\.\d+)?)", text)
+    if found is None:
+        raise ValueError(f"--seconds {text!r}: reads NAME=S, as in npo=57")
+    return found[1], float(found[2])
+
+
+def show_difference(arguments: argparse.Namespace) -> int:
+    """Print what changed. Returns 2 for what must be mended, 1 if it was asked to fail and did."""
+    try:
+        found = diff.compare(load([arguments.before]), load([arguments.after]))
+        if arguments.markdown:
+            parts = [sheets.markdown(contrasts.changes(found)), *contrasts.remarks(found)]
+            arguments.markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    except (ValueError, OSError) as error:
+        print(f"lethe leakage diff: {error}", file=sys.stderr)
+        return 2
+    console = Console()
+    console.print(sheets.drawn(contrasts.changes(found)))
+    for remark in contrasts.remarks(found):
+        console.print(Text(remark))
+    if arguments.moved:
+        for moved in found.moved:
+            way = "worse" if moved.worse else "better"
+            console.print(Text(f"{way}: {moved.arm}: {moved.probe} ({moved.kind})"))
+    return 1 if arguments.fail_if_worse and found.worse else 0
+
+
+def show_gate(arguments: argparse.Namespace) -> int:
+    """Print the checks. Returns 0: pass, 1: fail, 2: inconclusive, 3: what must be mended."""
+    try:
+        verdict = gate.judge(
+            load(arguments.records),
+            Limits(arguments.leak_at_most, arguments.utility_at_least, arguments.confidence),
+            arms=arguments.arm,
+            reference=arguments.reference,
+        )
+        if arguments.junit:
+            arguments.junit.write_text(junit.to_junit(verdict), encoding="utf-8")
+    except (ValueError, OSError) as error:
+        print(f"lethe leakage gate: {error}", file=sys.stderr)
+        return UNREADABLE
+    for check in verdict.checks:
+        print(check)
+    print(verdict.outcome.value)
+    return _STATUS[verdict.outcome]
+
+
+def output(
+    made: Sequence[Record],
+    arguments: argparse.Namespace,
+    *,
+    reference: str | None,
+    provenance: dict[str, Any],
+) -> int:
+    """Print the summary and write the files that were asked for; 1 if an arm said nothing."""
+    summary = summarise(made, reference=reference)
+    report.render(summary, console=Console(), details=arguments.details)
+    if arguments.json:
+        text = json.dumps(report.to_json(summary, provenance=provenance), indent=2)
+        arguments.json.write_text(text + "\n", encoding="utf-8")
+    if arguments.markdown:
+        arguments.markdown.write_text(report.to_markdown(summary), encoding="utf-8")
+    silent = [timing.arm for timing in summary.timings if timing.n == 0]
+    if silent:
+        print(f"lethe leakage: every draw of {', '.join(silent)} failed", file=sys.stderr)
+    return 1 if silent else 0

@@ -1,0 +1,89 @@
+"""From records to what a page is made of: provenance, leaked answers, others' numbers.
+
+Knows no page and no file.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from leakage.html.page import Story
+from leakage.probes import Probe
+from leakage.records import Record
+from leakage.sheets import Sheet
+from leakage.summary import summarise
+from leakage.views import look
+
+_MOST_LEAKS = 40  # shown: one an attack and arm, then more of them in turn
+
+
+def story(  # noqa: PLR0913 (what a page is made of)
+    records: Sequence[Record],
+    *,
+    reference: str | None = None,
+    retrained: str | None = None,
+    k: int = 1,
+    probes: Iterable[Probe] = (),
+    seconds: Mapping[str, float] | None = None,
+    published: Sheet | None = None,
+    provenance: Mapping[str, str] | None = None,
+) -> Story:
+    """Count, look and gather. Raises ValueError as `summarise` and `look` do."""
+    summary = summarise(records, reference=reference)
+    if retrained is None and "retrained" in summary.arms:
+        retrained = "retrained"
+    return Story(
+        summary=summary,
+        views=look(records, arms=summary.arms, retrained=retrained, k=k),
+        provenance=dict(provenance or {}) | facts(records),
+        leaks=leaks(records, probes),
+        seconds=dict(seconds or {}),
+        published=published,
+    )
+
+
+def facts(records: Sequence[Record]) -> dict[str, str]:
+    """Who, when, how much, and what is missing."""
+    when = sorted(record.at for record in records)
+    arms = list(dict.fromkeys(record.arm for record in records))
+    found = {
+        "runs": ", ".join(dict.fromkeys(record.run for record in records)),
+        "from": when[0],
+        "to": when[-1],
+        "scorer": ", ".join(map(str, sorted({record.scorer for record in records}))),
+        "draws": f"{len(records):,}",
+        "probes": f"{len({record.probe for record in records}):,}",
+        "concepts": f"{len({record.concept for record in records}):,}",
+        "failed draws": f"{sum(record.error is not None for record in records):,}",
+    }
+    for arm in arms:
+        own = [record for record in records if record.arm == arm]
+        prints = sorted({r.fingerprint for r in own if r.fingerprint is not None})
+        if prints:
+            found[f"fingerprint of {arm}"] = ", ".join(prints)
+    asked = {(record.probe, record.kind) for record in records}
+    for arm in arms:
+        missing = len(asked - {(r.probe, r.kind) for r in records if r.arm == arm})
+        if missing:
+            found[f"not asked of {arm}"] = f"{missing:,} of {len(asked):,} questions"
+    return found
+
+
+def leaks(records: Iterable[Record], probes: Iterable[Probe] = ()) -> list[dict[str, str]]:
+    """Answers that leaked and were kept: of each arm and kind the first, then the second, …"""
+    prompts = {(probe.id, probe.kind): probe.prompt for probe in probes}
+    found: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if record.leak and record.answer is not None:
+            found.setdefault((record.arm, record.kind), []).append(record)
+    turns = max(map(len, found.values()), default=0)
+    chosen = [own[turn] for turn in range(turns) for own in found.values() if turn < len(own)]
+    return [
+        {
+            "arm": record.arm,
+            "probe": record.probe,
+            "concept": record.concept,
+            "kind": record.kind,
+            "answer": record.answer or "",
+            "prompt": prompts.get((record.probe, record.kind), ""),
+        }
+        for record in chosen[:_MOST_LEAKS]
+    ]
