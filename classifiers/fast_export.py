@@ -1,0 +1,148 @@
+"""A sentence-transformers model into a folder for the fast backend. Knows no concept.
+
+What it exports it measures: a model that drifts further than the tolerance is not exported.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from classifiers.background import BACKGROUND
+from classifiers.encoder import EMBEDDED, Reference, load
+from classifiers.fast import KERNEL, PARTS, TOKENIZER, WEIGHTS, Fast, Manifest, digest
+from classifiers.fast_kernel import KernelError, Shape, build
+from classifiers.vectors import EncoderError, Vectors
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+TOLERANCE = 0.005  # of a cosine, at the 99th percentile of pairs
+FAMILIES = ("bert", "camembert", "roberta", "xlm-roberta")
+BEHIND_PADDING = ("camembert", "roberta", "xlm-roberta")  # where positions begin
+POOLING = {"mean": True, "cls": False}
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-commands of `lethe encoder`."""
+    commands = parser.add_subparsers(title="commands", dest="encoder_command", required=True)
+    summary = "compile an encoder for this kind of processor, three times as fast, and measure it"
+    export_parser = commands.add_parser("export", help=summary, description=summary)
+    export_parser.add_argument(
+        "model",
+        nargs="?",
+        default=EMBEDDED,
+        help="a sentence-transformers model by path or name (default: %(default)s)",
+    )
+    export_parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder to make; give it as encoder"
+    )
+    export_parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=TOLERANCE,
+        help="most that the 99th percentile of cosines may move (default: %(default)s)",
+    )
+    export_parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export, and print what was measured. Returns 2 where it cannot be done."""
+    try:
+        manifest = export(arguments.model, arguments.out, tolerance=arguments.tolerance)
+    except EncoderError as error:
+        print(f"lethe: {error}", file=sys.stderr)
+        return 2
+    print(
+        f"{arguments.out}: {manifest.reference}, cosines move by {manifest.drift_p99:.4f} at the "
+        f"99th percentile of {manifest.pairs} pairs, {manifest.drift_most:.4f} at most"
+    )
+    return 0
+
+
+def export(
+    name: str, folder: Path, *, tolerance: float = TOLERANCE, texts: Sequence[str] = BACKGROUND
+) -> Manifest:
+    """Make `folder`, which `load` takes for an encoder; all of it or nothing.
+
+    Raises EncoderError where the folder exists, where the model is not of a kind that the kernel
+    computes, where there is no compiler, and where cosines of `texts` drift past `tolerance`.
+    """
+    if folder.exists():
+        raise EncoderError(f"{folder}: is there already; name a folder that is not")
+    reference = load(name)
+    if not isinstance(reference, Reference):
+        raise EncoderError(f"{name}: is an export itself; export the model that it was made from")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".lethe-export-") as place:
+        made = Path(place) / "made"
+        made.mkdir()
+        manifest = _written(reference, made, texts, name=name)
+        if not manifest.drift_p99 <= tolerance:
+            raise EncoderError(
+                f"{name}: cosines would move by {manifest.drift_p99:.4f} at the 99th percentile, "
+                f"more than {tolerance}; use the model itself, or raise --tolerance and calibrate"
+            )
+        made.rename(folder)
+    return manifest
+
+
+def drift(one: Vectors, other: Vectors) -> tuple[float, float, int]:
+    """|cosine - cosine| over all pairs of rows: the 99th percentile, the largest, and how many."""
+    pairs = np.triu_indices(len(one), 1)
+    moved = np.abs(one @ one.T - other @ other.T)[pairs]
+    return float(np.percentile(moved, 99)), float(moved.max()), len(moved)
+
+
+def _written(reference: Reference, folder: Path, texts: Sequence[str], *, name: str) -> Manifest:
+    try:
+        shape = _shape(reference.model)
+        build(folder / KERNEL)
+    except (KernelError, ValueError) as error:
+        raise EncoderError(f"{name}: cannot be exported: {error}") from error
+    tensors = reference.model[0].auto_model.state_dict()
+    floats = {k: v.float().numpy() for k, v in tensors.items() if v.is_floating_point()}
+    save_file(floats, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # whoever serves need not be who exported
+    reference.model.tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
+    about = {
+        "reference": reference.fingerprint,
+        "shape": shape,
+        "limit": int(reference.model.max_seq_length or sys.maxsize),
+        "prompt": reference.prompt,
+        "digests": {part: digest(folder / part) for part in PARTS},
+    }
+    Manifest(**about, drift_p99=0.0, drift_most=0.0, pairs=0).write(folder)  # type: ignore[arg-type]
+    p99, most, pairs = drift(Fast(folder).encode(texts), reference.encode(texts))
+    manifest = Manifest(**about, drift_p99=p99, drift_most=most, pairs=pairs)  # type: ignore[arg-type]
+    manifest.write(folder)
+    return manifest
+
+
+def _shape(model: "SentenceTransformer") -> Shape:
+    """What the kernel must know. Raises ValueError where the model is of another kind."""
+    kinds = [type(module).__name__ for module in model]
+    if kinds[:2] != ["Transformer", "Pooling"] or set(kinds[2:]) - {"Normalize"}:
+        raise ValueError(f"it consists of {', '.join(kinds)}; known: Transformer, Pooling")
+    config = model[0].auto_model.config
+    if config.model_type not in FAMILIES:
+        raise ValueError(f"architecture '{config.model_type}'; known: {', '.join(FAMILIES)}")
+    if getattr(config, "position_embedding_type", "absolute") != "absolute" or config.is_decoder:
+        raise ValueError("its positions are not absolute, or it only looks back")
+    pooling = model[1].get_config_dict()["pooling_mode"]
+    if pooling not in POOLING:
+        raise ValueError(f"pooling '{pooling}'; known: {', '.join(POOLING)}")
+    behind = config.model_type in BEHIND_PADDING
+    return Shape(
+        depth=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        epsilon=config.layer_norm_eps,
+        activation=config.hidden_act,
+        first_position=config.pad_token_id + 1 if behind else 0,
+        mean=POOLING[pooling],
+    )
