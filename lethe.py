@@ -146,9 +146,7 @@ def _demo_weights(arguments: argparse.Namespace) -> int:
         arms = [*TREATMENTS, *forgot]
         status = _measure_arms(folder, arms, proxy=proxy, out=arguments.json)
         if "sisa" not in forgot:
-            _say(
-                "SISA is not in the table: no ensemble is shipped; `lethe unlearning testbed` makes it"
-            )
+            _say("SISA is left out: no ensemble is shipped; `lethe unlearning testbed` makes one")
         main(["audit", "verify", str(folder / "audit.jsonl")])
         if status == 0 and not arguments.once:
             _stay(proxy, model="both")
