@@ -5,10 +5,10 @@ from io import StringIO
 
 from rich.console import Console
 
+from leakage.families import INNOCENT
 from leakage.matrix import Row, rows, table
 from leakage.records import Record
 from leakage.statistics import Count, clopper_pearson, clustered
-from leakage.summary import INNOCENT
 
 RECORD = Record(
     run="r", at="", scorer=1, arm="a", probe="p", concept="c", split="forget", kind="attack:json",
