@@ -31,7 +31,7 @@ POOLING = {"mean": True, "cls": False}
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the sub-commands of `lethe encoder`."""
     commands = parser.add_subparsers(title="commands", dest="encoder_command", required=True)
-    summary = "compile an encoder for this kind of processor, three times as fast, and measure it"
+    summary = "compile an encoder for this kind of processor, and measure how far it drifts"
     export_parser = commands.add_parser("export", help=summary, description=summary)
     export_parser.add_argument(
         "model",
