@@ -32,7 +32,10 @@ COMMANDS = {
     "serve": ("proxy.cli", "put the proxy in front of a chat API"),
     "compare": ("proxy.comparison_cli", "ask several arms of a running proxy the same question"),
     "policy": ("policies.cli", "check and explain policies"),
-    "encoder": ("classifiers.fast_export", "compile the encoder, so that screening costs a third"),
+    "encoder": (
+        "classifiers.fast_export",
+        "compile an encoder, so that screening costs about half",
+    ),
     "leakage": ("leakage.cli", "measure how much still comes out"),
     "unlearning": ("unlearning.cli", "models to compare with, and the fact book of the demo"),
     "audit": ("proxy.audit_cli", "verify the record of what was done"),

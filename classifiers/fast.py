@@ -74,7 +74,7 @@ class Manifest:
 
 
 class Fast:
-    """An encoder several times as fast as torch, equal to it within a measured tolerance.
+    """An encoder about twice as fast as torch, equal to it within a measured tolerance.
 
     A text's vector has the same bits in any company: nothing is padded, and sums are whole numbers.
     Raises EncoderError for a folder that is not whole, or not what it was when it was exported.

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -31,7 +31,7 @@ POOLING = {"mean": True, "cls": False}
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the sub-commands of `lethe encoder`."""
     commands = parser.add_subparsers(title="commands", dest="encoder_command", required=True)
-    summary = "compile an encoder for this kind of processor, three times as fast, and measure it"
+    summary = "compile an encoder for this kind of processor, and measure how far it drifts"
     export_parser = commands.add_parser("export", help=summary, description=summary)
     export_parser.add_argument(
         "model",
@@ -105,11 +105,12 @@ def _written(reference: Reference, folder: Path, texts: Sequence[str], *, name: 
         build(folder / KERNEL)
     except (KernelError, ValueError) as error:
         raise EncoderError(f"{name}: cannot be exported: {error}") from error
-    tensors = reference.model[0].auto_model.state_dict()
+    transformer: Any = reference.model[0]
+    tensors = transformer.auto_model.state_dict()
     floats = {k: v.float().numpy() for k, v in tensors.items() if v.is_floating_point()}
     save_file(floats, folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)  # whoever serves need not be who exported
-    reference.model.tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
+    transformer.tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
     about = {
         "reference": reference.fingerprint,
         "shape": shape,
@@ -129,12 +130,14 @@ def _shape(model: "SentenceTransformer") -> Shape:
     kinds = [type(module).__name__ for module in model]
     if kinds[:2] != ["Transformer", "Pooling"] or set(kinds[2:]) - {"Normalize"}:
         raise ValueError(f"it consists of {', '.join(kinds)}; known: Transformer, Pooling")
-    config = model[0].auto_model.config
+    first: Any = model[0]
+    second: Any = model[1]
+    config = first.auto_model.config
     if config.model_type not in FAMILIES:
         raise ValueError(f"architecture '{config.model_type}'; known: {', '.join(FAMILIES)}")
     if getattr(config, "position_embedding_type", "absolute") != "absolute" or config.is_decoder:
         raise ValueError("its positions are not absolute, or it only looks back")
-    pooling = model[1].get_config_dict()["pooling_mode"]
+    pooling = second.get_config_dict()["pooling_mode"]
     if pooling not in POOLING:
         raise ValueError(f"pooling '{pooling}'; known: {', '.join(POOLING)}")
     behind = config.model_type in BEHIND_PADDING

@@ -4,6 +4,7 @@ import json
 import shutil
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,8 @@ def random_model(folder: Path, *, kind: str, pooling: str) -> Path:
         intermediate_size=96, pad_token_id=0, max_position_embeddings=130,
         initializer_range=0.2,
     )  # fmt: skip
-    AutoModel.from_config(config).save_pretrained(folder / "parts")
+    model_of: Any = AutoModel  # its class methods have no types
+    model_of.from_config(config).save_pretrained(folder / "parts")
     AutoTokenizer.from_pretrained(TOKENIZER).save_pretrained(folder / "parts")
     part = Transformer(str(folder / "parts"), max_seq_length=64)
     model = SentenceTransformer(modules=[part, Pooling(48, pooling_mode=pooling)], device="cpu")
