@@ -15,7 +15,7 @@ import httpx
 
 from proxy.audit import Audit, AuditError
 from proxy.trace import Caller, Trace
-from proxy.upstream import Upstream, UpstreamError, failed
+from proxy.upstream import Upstream, UpstreamError, compressed, failed, waits
 
 log = logging.getLogger("lethe")
 
@@ -176,14 +176,13 @@ def _check(response: httpx.Response) -> None:
     if status in (401, 403):
         raise UpstreamError("the upstream did not accept this proxy's key", status=502)
     if status == 429:
-        after = response.headers.get("retry-after", "")
-        after = after if after.isascii() and after.isdigit() else None
-        raise UpstreamError("the upstream is busy; try again later", status=429, retry_after=after)
+        busy = "the upstream is busy; try again later"
+        raise UpstreamError(busy, status=429, retry_after=waits(response))
     if 400 <= status < 500:
         raise UpstreamError(f"the upstream did not accept the request ({status})", status=status)
     if not 200 <= status < 300:
         raise UpstreamError(f"the upstream failed ({status})", status=502)
-    if response.headers.get("content-encoding", "identity") != "identity":
+    if compressed(response):
         raise UpstreamError("the upstream's answer is compressed unasked", status=502)
 
 

@@ -5,6 +5,7 @@ Knows no policy and no wire format. Destinations come from configuration alone.
 
 import asyncio
 import errno
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -163,7 +164,10 @@ class Upstream:
             return b"".join([chunk async for chunk in chunks])
 
     async def _bytes(self, sent: _Sent) -> AsyncGenerator[bytes, None]:
-        if sent.response.headers.get("content-encoding", "identity") != "identity":
+        if sent.response.headers.get("content-encoding", "identity").lower() not in (
+            "",
+            "identity",
+        ):
             raise UpstreamError("the upstream's answer is compressed unasked", status=502)
         received = 0
         # httpx's own annotation hides that this is a generator, which must be closed in order.
@@ -227,12 +231,20 @@ def _refused(response: httpx.Response) -> UpstreamError:
     if status in (401, 403):
         return UpstreamError("the upstream did not accept this proxy's key", status=502)
     if status in (429, 503, 529):
-        retry_after = response.headers.get("retry-after", "")
         return UpstreamError(
-            "the upstream is busy; try again later",
-            status=status,
-            retry_after=retry_after if retry_after.isascii() and retry_after.isdigit() else None,
+            "the upstream is busy; try again later", status=status, retry_after=waits(response)
         )
     if 400 <= status < 500:
         return UpstreamError(f"the upstream did not accept the request ({status})", status=status)
     return UpstreamError(f"the upstream failed ({status})", status=502)
+
+
+def waits(response: httpx.Response) -> str | None:
+    """The seconds after which to come back, up to a day: more digits could tell something."""
+    said = response.headers.get("retry-after", "")
+    return said if re.fullmatch("[0-9]{1,5}", said) else None
+
+
+def compressed(response: httpx.Response) -> bool:
+    """Whether an answer is not what it says, byte for byte."""
+    return response.headers.get("content-encoding", "").lower() not in ("", "identity")

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from proxy.exchange import Body, FormatError, replace_texts
 from proxy.formats import chat
 
+HELLO = {"role": "user", "content": "Hello"}
+
 
 def body(**fields: Any) -> Body:
     return {"model": "m", "messages": [{"role": "user", "content": "Hello"}], **fields}
@@ -143,6 +145,19 @@ def test_a_type_that_is_prose_is_a_text() -> None:
         ),
         ({"store": True}, "stored", "store"),
         ({"messages": [{"role": "assistant", "content": "She"}]}, "prefill", "messages[0]"),
+        *(
+            (
+                {"messages": [{"role": "assistant", "content": "She"}, {"role": role, **nothing}]},
+                "prefill",
+                "messages[0]",
+            )
+            for role in ("user", "system")
+            for nothing in (
+                {},
+                {"content": " \u200b\n"},
+                {"content": [{"type": "text", "text": ""}]},
+            )
+        ),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
             "images",
@@ -154,7 +169,7 @@ def test_a_type_that_is_prose_is_a_text() -> None:
             "messages[0].content[0]",
         ),
         (
-            {"messages": [{"role": "assistant", "audio": {"id": "a"}}, {"role": "user"}]},
+            {"messages": [{"role": "assistant", "audio": {"id": "a"}}, HELLO]},
             "audio",
             "messages[0].audio",
         ),
@@ -194,9 +209,9 @@ def test_settings_and_tools_that_the_client_runs_are_no_side_channels() -> None:
 
 def test_sealed_reasoning_is_no_text_and_only_where_it_is_named() -> None:
     details = [{"type": "reasoning.encrypted", "data": "QUJD"}, {"text": "hm", "signature": "s"}]
-    turns = [{"role": "assistant", "reasoning_details": details}, {"role": "user"}]
+    turns = [{"role": "assistant", "reasoning_details": details}, HELLO]
     assert said(body(messages=turns)) == {"messages.0.reasoning_details.1.text": "hm"}
-    odd = [{"role": "assistant", "reasoning_details": {"0": {"data": "words"}}}, {"role": "user"}]
+    odd = [{"role": "assistant", "reasoning_details": {"0": {"data": "words"}}}, HELLO]
     assert chat.read(body(messages=odd)).side_channels == ()
     assert "words" in said(body(messages=odd)).values()
 
@@ -232,7 +247,7 @@ def test_an_instruction_comes_first_where_no_such_text_is(placement: Any) -> Non
 
 
 def test_an_instruction_stands_before_the_last_user_turn() -> None:
-    given = body(messages=[{"role": "user"}, {"role": "assistant"}, {"role": "user"}])
+    given = body(messages=[{"role": "user"}, {"role": "assistant"}, HELLO])
     roles = [m["role"] for m in chat.instruct(given, "I", "before-last-user")["messages"]]
     assert roles == ["user", "assistant", "system", "user"]
     lonely = body(messages=[{"role": "tool", "content": "x"}])

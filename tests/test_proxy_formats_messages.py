@@ -210,6 +210,16 @@ def test_what_no_screen_can_read_is_named(content: Body, name: str, param: str |
         ({"logit_bias": {"1": 5}}, "logit_bias", "logit_bias"),
         ({"guided_regex": "x"}, "guided", "guided_regex"),
         ({"messages": [{"role": "assistant", "content": "She"}]}, "prefill", "messages[0]"),
+        (
+            {
+                "messages": [
+                    {"role": "assistant", "content": "She"},
+                    {"role": "user", "content": " "},
+                ]
+            },
+            "prefill",
+            "messages[0]",
+        ),
     ],
 )
 def test_what_goes_around_the_screens_is_named(fields: Body, name: str, param: str) -> None:

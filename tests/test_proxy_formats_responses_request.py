@@ -230,6 +230,7 @@ def test_inline_media_is_no_text_and_what_only_looks_like_it_is() -> None:
             "input[0].output[0]",
         ),
         (body(user("x"), {"role": "assistant", "content": "She"}), "prefill", "input[1]"),
+        (body({"role": "assistant", "content": "She"}, user("")), "prefill", "input[0]"),
         (body(user("x"), {"type": "reasoning", "summary": []}), "prefill", "input[1]"),
     ],
 )

@@ -96,12 +96,15 @@ async def test_nobody_there_is_an_error() -> None:
     assert caught.value.status == 502
 
 
-async def test_a_busy_upstream_says_when_to_come_back() -> None:
-    busy = b"HTTP/1.1 429 No\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
-    async with answering(busy) as (up, _):
+@pytest.mark.parametrize(
+    ("said", "told"), [("7", "7"), ("86400", "86400"), ("4" * 4000, None), ("Vask", None)]
+)
+async def test_a_busy_upstream_says_when_to_come_back(said: str, told: str | None) -> None:
+    busy = f"HTTP/1.1 429 No\r\nRetry-After: {said}\r\nContent-Length: 0\r\n\r\n"
+    async with answering(busy.encode()) as (up, _):
         with pytest.raises(UpstreamError) as caught:
             await up.complete("/x", {})
-    assert (caught.value.status, caught.value.retry_after) == (429, "7")
+    assert (caught.value.status, caught.value.retry_after) == (429, told)
 
 
 async def test_models_are_listed_without_anything_else() -> None:

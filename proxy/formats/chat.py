@@ -14,6 +14,7 @@ from proxy.formats.reading import (
     Vocabulary,
     asked,
     bounded,
+    continued,
     count,
     named,
     openai_error,
@@ -194,8 +195,8 @@ def _side_channels(body: Body, messages: list[Body]) -> Iterator[SideChannel]:
     modalities = body.get("modalities")
     if modalities is not None and modalities != ["text"]:
         yield SideChannel("audio", "modalities")
-    last = len(messages) - 1
-    if messages[last]["role"] == "assistant":
+    last = continued([(message["role"], message.get("content")) for message in messages])
+    if last is not None:
         yield SideChannel("prefill", f"messages[{last}]")
     for number, message in enumerate(messages):
         for field, name in (("prefix", "prefill"), ("partial", "prefill"), ("audio", "audio")):

@@ -9,7 +9,7 @@ from typing import Any
 
 from proxy.exchange import Body, Path, SideChannel
 from proxy.formats import chat
-from proxy.formats.reading import asked
+from proxy.formats.reading import asked, continued
 
 # Servers that speak both APIs may take the other's fields here too.
 FIELDS = {
@@ -65,8 +65,8 @@ def _fields(body: Body) -> Iterator[SideChannel]:
     for number, tool in enumerate(body.get("tools") or ()):
         if not _is_run_by_client(tool.get("type")):
             yield SideChannel("server_tools", f"tools[{number}]")
-    last = len(body["messages"]) - 1
-    if body["messages"][last]["role"] == "assistant":
+    last = continued([(turn["role"], turn.get("content")) for turn in body["messages"]])
+    if last is not None:
         yield SideChannel("prefill", f"messages[{last}]")
 
 

@@ -5,7 +5,7 @@ Knows no endpoint and no policy.
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,30 @@ class Vocabulary:
             for key, value in node.items():
                 if not (key == "type" and isinstance(value, str) and value in self.types):
                     yield from self.texts(value, (*path, key), role=role)
+
+
+def continued(turns: Sequence[tuple[str, object]]) -> int | None:
+    """The assistant's turn that an answer would go on with: its last, if nobody said a thing since.
+
+    turns  each as (role, content); a turn of spaces or invisible characters says nothing
+    """
+    for number in reversed(range(len(turns))):
+        role, content = turns[number]
+        if role == "assistant":
+            return number
+        if role == "tool" or not _says_nothing(content):
+            return None
+    return None
+
+
+def _says_nothing(content: object) -> bool:
+    if isinstance(content, str):
+        return not any(char.isprintable() and not char.isspace() for char in content)
+    if isinstance(content, list):
+        return all(_says_nothing(part) for part in content)
+    if isinstance(content, dict):  # a part that holds anything but a blank text says something
+        return isinstance(content.get("text"), str) and _says_nothing(content["text"])
+    return content is None
 
 
 def bounded(said: Iterator[Said]) -> tuple[Said, ...]:

@@ -15,6 +15,7 @@ from proxy.formats.reading import (
     an_object,
     asked,
     bounded,
+    continued,
     named,
     objects,
     openai_error,
@@ -254,6 +255,11 @@ def _role(item: Body) -> str:
     return "tool" if kind.endswith("_output") else "assistant"
 
 
+def _said_in(item: Body) -> object:
+    """What a message says; any other item says something."""
+    return item.get("content") if _kind(item) == "message" else True
+
+
 def _says_nothing(text: str, path: Path) -> bool:
     """Inline media of a part, closed or allowed by name, and words of the format's own."""
     if path[0] != "input" or len(path) < 3:
@@ -309,8 +315,9 @@ def _side_channels(body: Body) -> Iterator[SideChannel]:
     for number, item in enumerate(_items(body)):
         yield from _item_channels(item, f"input[{number}]")
     items = _items(body)
-    if items and _role(items[-1]) == "assistant":
-        yield SideChannel("prefill", f"input[{len(items) - 1}]")
+    last = continued([(_role(item), _said_in(item)) for item in items])
+    if last is not None:
+        yield SideChannel("prefill", f"input[{last}]")
 
 
 def _tool_channels(node: Body, where: str) -> Iterator[SideChannel]:
