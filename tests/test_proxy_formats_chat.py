@@ -132,7 +132,7 @@ def test_a_type_that_is_prose_is_a_text() -> None:
             {
                 "messages": [
                     {"role": "assistant", "thinking_blocks": [{"signature": "x"}]},
-                    {"role": "user"},
+                    HELLO,
                 ]
             },
             "opaque",
@@ -210,7 +210,8 @@ def test_settings_and_tools_that_the_client_runs_are_no_side_channels() -> None:
 def test_sealed_reasoning_is_no_text_and_only_where_it_is_named() -> None:
     details = [{"type": "reasoning.encrypted", "data": "QUJD"}, {"text": "hm", "signature": "s"}]
     turns = [{"role": "assistant", "reasoning_details": details}, HELLO]
-    assert said(body(messages=turns)) == {"messages.0.reasoning_details.1.text": "hm"}
+    found = {"messages.0.reasoning_details.1.text": "hm", "messages.1.content": "Hello"}
+    assert said(body(messages=turns)) == found
     odd = [{"role": "assistant", "reasoning_details": {"0": {"data": "words"}}}, HELLO]
     assert chat.read(body(messages=odd)).side_channels == ()
     assert "words" in said(body(messages=odd)).values()
