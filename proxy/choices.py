@@ -26,6 +26,7 @@ from proxy.seams import CALLS, KEPT, Joined, Seams, joined, squeezed
 Action = Literal["refuse", "regenerate", "reroute", "redact", "flag"]
 SEVERITY: tuple[Action, ...] = ("refuse", "regenerate", "reroute", "redact", "flag")
 WHOLE = {"tool", "function", "annotation"}
+MOST_CHANNELS = 1024  # of all choices: each is read beside others, and the work grows faster
 
 Judge = Callable[[Sequence[Passage]], Awaitable[list[tuple[Verdict, ...]]]]
 
@@ -309,6 +310,8 @@ class Choices:
 
     def _window(self, channel: Channel) -> Window:
         if channel not in self.windows:
+            if len(self.windows) >= MOST_CHANNELS:
+                raise FormatError("an answer of too many parts")
             whole = channel.kind in WHOLE or (self._json_promised and channel.kind == "content")
             bounds = self._bounds
             self.windows[channel] = (

@@ -114,7 +114,9 @@ class Seams:
         ends = [*before]
         # Whoever reads one kind alone passes over any number of others in between.
         alike = [other for other in earlier if other.kind == channel.kind]
-        for other in dict.fromkeys((*alike[-MOST_SIDE:], *earlier[-MOST_SIDE:])):
+        # A citation is read behind the one before it; prose is put before each text of it anyway.
+        back = 1 if channel.kind == "annotation" else MOST_SIDE
+        for other in dict.fromkeys((*alike[-back:], *earlier[-back:])):
             ends += self._said(other)
         for end in dict.fromkeys(map(self._tail, ends)):
             yield from joined([end, head], cut=cut)
