@@ -144,7 +144,7 @@ def exact_table(found: Sequence[Deletions]) -> Table:
     """A line a plan: the formula's share of a retraining, and the measured ones."""
     table = Table(
         title=f"SISA: one deletion as a share of training it all; {len(found[0].rows)} persons, "
-        "each deleted from a fresh copy; mean [least, most]"
+        "each deleted from a fresh copy; mean, in brackets the least and the most"
     )
     for head in ("shards x slices", "formula", "rows seen", "CPU seconds"):
         table.add_column(head, justify="right")
