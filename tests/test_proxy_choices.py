@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from classifiers import Passage, Verdict
-from proxy.choices import Bounds, Choices, Consequence
+from proxy.choices import MOST_CHANNELS, Bounds, Choices, Consequence
 from proxy.exchange import Channel, Closed, Delta, Finished, FormatError, Piece, Refused
 
 SECRET = "Hogwarts"
@@ -221,3 +221,47 @@ async def test_nothing_is_said_through_a_channel_that_has_ended() -> None:
     await given.take(Closed(THINKS))
     with pytest.raises(FormatError):
         await given.take(Delta(THINKS, "And more."))
+
+
+async def test_a_citation_more_costs_no_more_than_the_one_before() -> None:
+    costs = []
+    for many in (10, 20, 40):
+        read = 0
+
+        async def counting(passages: Sequence[Passage]) -> list[tuple[Verdict, ...]]:
+            nonlocal read
+            read += len(passages)
+            return await judge(passages)
+
+        given = choices()
+        given._judge = counting
+        cited = [
+            Delta(
+                Channel(0, "annotation", at, "url_citation"),
+                f'{{"url": "https://a.example/{at}", "title": "Page {at}"}}',
+            )
+            for at in range(many)
+        ]
+        texts, reasons = await told(given, [Delta(Channel(0), "It rains."), *cited, *content("")])
+        assert reasons == {0: "stop"}
+        assert len(texts) == many + 1
+        costs.append(read)
+    assert costs[2] - costs[1] <= 2.2 * (costs[1] - costs[0])
+    assert costs[2] < 40 * 60
+
+
+async def test_a_name_split_over_two_citations_is_seen() -> None:
+    cited = [
+        Delta(Channel(0, "annotation", at, "url_citation"), f'{{"title": "{title}"}}')
+        for at, title in enumerate(["Page", "The Hog", "warts."])
+    ]
+    _, reasons = await told(choices(), [*cited, *content("")])
+    assert reasons == {0: REFUSED}
+
+
+async def test_an_answer_of_too_many_parts_is_none() -> None:
+    given = choices()
+    parts = [Delta(Channel(0, "tool", at, "arguments"), "{}") for at in range(MOST_CHANNELS + 1)]
+    await told(given, parts[:-1])
+    with pytest.raises(FormatError, match="too many parts"):
+        await given.take(parts[-1])
