@@ -46,9 +46,9 @@ class Scale:
     knots: tuple[tuple[float, float], ...]
 
     def __post_init__(self) -> None:
-        for column in zip(*self.knots, strict=True):
-            if len(column) < 2 or list(column) != sorted(set(column)):
-                raise ValueError("a scale needs two knots or more, which ascend")
+        columns = [list(column) for column in zip(*self.knots, strict=True)]
+        if len(self.knots) < 2 or any(column != sorted(set(column)) for column in columns):
+            raise ValueError("a scale needs two knots or more, which ascend")
 
     def score(self, number: float) -> float:
         """Ascending in `number`."""

@@ -88,7 +88,8 @@ def scaled(
         limit = float(reached[len(reached) - math.floor(share * len(reached)) - 1])
         if math.isfinite(limit) and (not knots or limit > knots[-1][0]):
             knots.append((round(limit + 5e-4, 3), score))
-    return Scale(tuple(knots))
+    # Where nothing that must pass comes near, an even chance decides.
+    return Scale(tuple(knots) if len(knots) > 1 else ((0.0, 0.9), (1.0, 0.95)))
 
 
 def combined(
