@@ -108,7 +108,7 @@ def cross_validated(data: Prepared, encoder: Encoder) -> Scores:
     question, answer = np.zeros(len(data.pairs)), np.zeros(len(data.pairs))
     for number in np.unique(data.fold):
         own = np.flatnonzero(data.fold == number)
-        pairs = [data.pairs[at] for at in own]
+        pairs = [data.pairs[at] for at in own.tolist()]
         judged = {pair.concept for pair in pairs}
         people = [person for person in data.people if person.key in judged]
         screen = screened(people, encoder, entity(data, data.fold != number))
