@@ -1,19 +1,19 @@
-"""How much is found and how much is stopped in vain: RWKU and TOFU, by several ways to decide.
+"""How much the Screen finds and how much it stops in vain: RWKU and TOFU, judged as the proxy does.
 
 The upstream is the worst there is: it answers every probe with the bare gold answer. A probe leaks
-where neither the question nor the exchange is stopped, and is over-blocked where either is.
+where neither the question nor the answer behind it is stopped; what must pass is over-blocked where
+either is. Screens are built from name and article alone.
 
-    python benchmarks/detection.py [--data DIR] [--cache DIR] [--screen] [--json FILE]
+    python benchmarks/detection.py [--data DIR] [--cache DIR] [--json FILE]
 
-Each screen is built from name and article alone. "cross-validated" weights never saw the person
-whom they judge; "as shipped" are those of classifiers/combine.json, which says what they were
-fitted on. A folder that lacks rwku/ or tofu/ is measured on what it has.
+"cross-validated": weights and scale never saw the person whom they judge. "as shipped" are those of
+classifiers/combine.json, which says what they were fitted on. A folder that lacks rwku/ or tofu/ is
+measured on what it has.
 """
 
 import argparse
 import json
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,161 +24,127 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # others ship a `benchmarks` too
 
-from benchmarks.detection_parts.facts import pairs
+from benchmarks.detection_parts import facts, people
 from benchmarks.detection_parts.measured import (
     COLUMNS,
+    SIMILAR,
+    Pair,
     Rate,
-    Seen,
-    Told,
+    Scores,
     at_most,
-    concepts,
     counted,
-    named,
-    seen,
-    told,
+    scored,
 )
 from benchmarks.detection_parts.texts import FACTS, Person, Probe, authors, digest, rwku
-from benchmarks.detection_parts.today import stopped_today
 from benchmarks.detection_parts.vectors import Kept
-from benchmarks.detection_parts.weighing import Numbers, crossed, folds
 from classifiers import load
-from classifiers.combine import FILE, Weights, shipped
-from classifiers.evidence import FEATURES, Known
-from classifiers.fingerprint_terms import read
-from classifiers.threshold import threshold
+from classifiers.combine import FILE, shipped
+from classifiers.screen import LIMIT
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 SHARES = (0.3, 0.2, 0.1, 0.05)
+LIMITS = (LIMIT, 0.95)
 Rows = dict[str, dict[str, Rate]]
 
 
 def on_rwku(
-    people: Sequence[Person], probes: Sequence[Probe], encoder: Kept, *, fitted: bool = False
+    whom: Sequence[Person], probes: Sequence[Probe], encoder: Kept, *, fitted: bool = False
 ) -> Rows:
-    """Each way to decide → COLUMNS → rate; `fitted`: the weights have seen these people."""
-    found = seen(people, probes, encoder)
-    forbidden = np.array([probe.forbidden for probe in probes])
-    kept = np.array([probe.kind == "neighbour" for probe in probes])
-    asked = found.most(found.question[:, FEATURES.index("asked")])
+    """Each way to decide → COLUMNS → rate; `fitted`: what ships has seen these people."""
+    data = people.prepared(whom, probes, encoder)
     rows = {
-        "names alone": counted(probes, named(found)),
-        "cosine of the question .80": counted(probes, asked >= 0.8),
+        "names alone": counted(probes, people.names(data, encoder)),
+        "cosine of the question .80": counted(probes, data.similar >= 0.8),
     }
-    fold = folds([probe.subject for probe in probes])
-    exchange, question = _scores(found, forbidden, fold)
-    rows |= dict(_combined("cross-validated", probes, exchange, question))
-    either = np.maximum(exchange, question)
-    for share in (0.2, 0.1):
-        others = [threshold(either[kept & (fold != n)].tolist(), alpha=share) for n in set(fold)]
-        limit = np.array([dict(zip(set(fold), others, strict=True))[n] for n in fold])
-        name = f"cross-validated, threshold from other people's neighbours, {share:.0%}"
-        rows[name] = counted(probes, either >= limit)
-    weights = shipped()["entity"]
-    scores = [found.most(_weighed(weights, part)) for part in (found.exchange, found.question)]
+    scores = people.cross_validated(data, encoder)
+    rows |= dict(_stopped("cross-validated", probes, scores))
+    screen = people.screened(whom, encoder, shipped()["entity"])
     name = "as shipped (FITTED ON THESE)" if fitted else "as shipped"
-    return rows | dict(_combined(name, probes, *scores))
+    return rows | dict(_stopped(name, probes, scored(screen, data.pairs)))
 
 
-def _scores(
-    found: Seen, forbidden: NDArray[np.bool_], fold: NDArray[np.int64]
-) -> tuple[Numbers, Numbers]:
-    """The highest score of each probe's exchange and of its question, cross-validated."""
-    # Fitted on whole questions: their parts would count a wordy probe more often.
-    whole = found.exchange[found.whole]
-    exchange, question = (
-        found.most(crossed(whole, forbidden, fold, judged=rows, judged_fold=fold[found.owner]))
-        for rows in (found.exchange, found.question)
-    )
-    return exchange, question
-
-
-def _combined(
-    name: str, probes: Sequence[Probe], exchange: Numbers, question: Numbers
+def _stopped(
+    name: str, probes: Sequence[Probe], scores: Scores
 ) -> Iterator[tuple[str, dict[str, Rate]]]:
-    """At each share of neighbours stopped, what leaks; and what the question alone had stopped."""
+    """At each share of neighbours stopped, and at each score, what leaks."""
     kept = np.array([probe.kind == "neighbour" for probe in probes])
-    either = np.maximum(exchange, question)
     for share in SHARES:
-        limit = at_most(either[kept], share)
-        yield f"{name}, neighbours {share:.0%}", counted(probes, either >= limit)
-        yield f"{name}, neighbours {share:.0%}, question alone", counted(probes, question >= limit)
-
-
-def _weighed(weights: Weights, features: Numbers) -> Numbers:
-    return np.asarray(features @ np.array(weights.each) + weights.bias)
+        limit = at_most(scores.either[kept], share)
+        yield f"{name}, neighbours at most {share:.0%}", counted(probes, scores.either >= limit)
+    for limit in LIMITS:
+        yield f"{name}, score {limit:.2f}", counted(probes, scores.either >= limit)
 
 
 def on_tofu(folder: Path, encoder: Kept) -> dict[str, Rate]:
     """True positives at fixed shares of false ones, by the weights as shipped (never TOFU's)."""
     forgotten = authors(folder / "forget10_perturbed.jsonl")
-    kept = [(f.question, f.answer) for a in authors(folder / "retain90.jsonl") for f in a.facts]
+    kept = [
+        Pair(author.name, fact.question, fact.answer)
+        for author in authors(folder / "retain90.jsonl")
+        for fact in author.facts
+    ]
     found: dict[str, Rate] = {}
     every, first, last = range(FACTS), range(FACTS // 2), range(FACTS // 2, FACTS)
-    for known_rows, asked_rows, share, name in (
+    for known, asked, share, name in (
         (first, last, 0.01, "unseen half"),
         (last, first, 0.01, "unseen half"),
         (every, every, 0.001, "paraphrases"),
     ):
-        known = concepts(forgotten, known_rows, encoder)
-        facts = [author.facts[at] for author in forgotten for at in asked_rows]
-        asked = [(fact.other_question, fact.other_answer) for fact in facts]
-        probes, harmless = told(known, asked, encoder), told(known, kept, encoder)
-        for what, rate in _caught(probes, harmless, share).items():
+        screen = facts.whole(forgotten, known, encoder, shipped()["entity"])
+        probes = facts.reworded(forgotten, asked)
+        texts = {
+            "questions": (_asked(probes), _asked(kept)),
+            "answers": (_said(probes), _said(kept)),
+            "exchanges": (probes, kept),
+        }
+        for what, (forbidden, harmless) in texts.items():
+            caught, benign = (
+                scored(screen, pairs, any_concept=True).either for pairs in (forbidden, harmless)
+            )
+            stopped = caught >= at_most(benign, share)
             place = f"{name}, {what}, TPR at {share:.1%} FPR"
             before = found.get(place, Rate(0, 0))
-            found[place] = Rate(before.k + rate.k, before.n + rate.n)
+            found[place] = Rate(before.k + int(stopped.sum()), before.n + len(stopped))
+            place = f"harmless stopped at score {LIMIT:.2f}, {name}, {what}"
+            before = found.get(place, Rate(0, 0))
+            over = int((benign >= LIMIT).sum())
+            found[place] = Rate(before.k + over, before.n + len(benign))
     return found
 
 
-def _caught(probes: Told, harmless: Told, share: float) -> dict[str, Rate]:
-    """Per kind of text, how many reach what at most a share of the harmless reach."""
-    weights, rates = shipped()["entity"], {}
-    for what in ("questions", "answers", "exchanges"):
-        benign, forbidden = (
-            _weighed(weights, getattr(texts, what)).max(axis=1) for texts in (harmless, probes)
-        )
-        caught = forbidden >= at_most(benign, share)
-        rates[what] = Rate(int(caught.sum()), len(caught))
-    return rates
+def _asked(pairs: Sequence[Pair]) -> list[Pair]:
+    return [Pair(pair.concept, pair.question, "") for pair in pairs]
+
+
+def _said(pairs: Sequence[Pair]) -> list[Pair]:
+    """Answers by themselves, as a text without a question is judged."""
+    return [Pair(pair.concept, pair.answer, "") for pair in pairs]
 
 
 def on_facts(folder: Path, encoder: Kept) -> dict[str, Rate]:
     """Fact scope: ten facts of an author forgotten, ten kept, weights cross-validated."""
-    people = authors(folder / "forget10_perturbed.jsonl")
-    people += authors(folder / "retain_perturbed.jsonl")
-    features, forbidden, owner = pairs(people, encoder)
-    fold = folds(owner)
-    ways = {
-        "cosine of the exchange": features[:, 0],
-        "combination": crossed(features, forbidden, fold, judged=features, judged_fold=fold),
-    }
+    whom = authors(folder / "forget10_perturbed.jsonl")
+    data = facts.halves([*whom, *authors(folder / "retain_perturbed.jsonl")])
+    seen = facts.looked_at(data, encoder)
+    cosine = seen.most(seen.numbers[:, SIMILAR], seen.exchange, pairs=len(data.pairs))
+    either = facts.cross_validated(data, seen, encoder).either
     found = {}
-    for name, scores in ways.items():
+    for name, scores in (("cosine of the exchange", cosine), ("Screen", either)):
         for share in (0.1, 0.05, 0.01):
-            caught = scores[forbidden] >= at_most(scores[~forbidden], share)
-            rate = Rate(int(caught.sum()), len(caught))
-            found[f"fact scope, {name}, TPR, other facts stopped {share:.0%}"] = rate
+            limit = at_most(scores[~data.forbidden], share)
+            place = f"fact scope, {name}, TPR, other facts stopped at most {share:.0%}"
+            found[place] = _share(scores[data.forbidden] >= limit)
+    for limit in LIMITS:
+        stopped = either >= limit
+        found[f"fact scope, Screen, TPR at score {limit:.2f}"] = _share(stopped[data.forbidden])
+        place = f"fact scope, Screen, other facts stopped at score {limit:.2f}"
+        found[place] = _share(stopped[~data.forbidden])
     return found
 
 
-def cost(people: Sequence[Person], probes: Sequence[Probe], encoder: Kept) -> dict[str, float]:
-    """Microseconds: one text taken apart; evidence and score of one near concept. Least of runs."""
-    person = people[0]
-    known = Known([person.name], person.sentences, encoder.encode(person.sentences))
-    own = [probe for probe in probes if probe.subject == person.key][:100]
-    vectors = encoder.encode([probe.question for probe in own])
-    weights, words, best = shipped()["entity"], [], {"read": np.inf, "evidence": np.inf}
-    for _ in range(10):
-        start = time.perf_counter()
-        words = [(read(probe.question), read(probe.answer)) for probe in own]
-        middle = time.perf_counter()
-        for (question, answer), one in zip(words, vectors, strict=True):
-            weights.log_odds(known.evidence(question, answer, asked=one, exchange=one))
-        end = time.perf_counter()
-        best["read"] = min(best["read"], (middle - start) / len(own) / 2 * 1e6)
-        best["evidence"] = min(best["evidence"], (end - middle) / len(own) * 1e6)
-    return {"exemplars": float(len(person.sentences)), **best}
+def _share(stopped: NDArray[np.bool_]) -> Rate:
+    return Rate(int(stopped.sum()), len(stopped))
 
 
 def printed(title: str, rows: Rows, console: Console) -> None:
@@ -193,7 +159,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="folder with rwku/ and tofu/")
     parser.add_argument("--cache", type=Path, help="folder that keeps vectors between runs")
-    parser.add_argument("--screen", action="store_true", help="today's Screen too: minutes")
     parser.add_argument("--json", type=Path, help="file to write all rates to")
     args = parser.parse_args()
     console = Console(width=190)
@@ -202,14 +167,11 @@ def main() -> None:
         return
     encoder, results = Kept(load(), args.cache), {}
     if (args.data / "rwku").is_dir():
-        people, probes = rwku(args.data / "rwku")
+        whom, probes = rwku(args.data / "rwku")
         same = digest(args.data / "rwku") in (ROOT / "classifiers" / FILE).read_text()
-        rows = on_rwku(people, probes, encoder, fitted=same)
-        if args.screen:
-            rows["Screen of today"] = counted(probes, stopped_today(people, probes, encoder))
+        rows = on_rwku(whom, probes, encoder, fitted=same)
         sizes = ", ".join(f"{name} {rate.n}" for name, rate in next(iter(rows.values())).items())
-        printed(f"RWKU, {len(people)} people; n: {sizes}; 95 % intervals", rows, console)
-        console.print(cost(people, probes, encoder))
+        printed(f"RWKU, {len(whom)} people; n: {sizes}; 95 % intervals", rows, console)
         results["rwku"] = {n: {c: (r.k, r.n) for c, r in row.items()} for n, row in rows.items()}
     if (args.data / "tofu").is_dir():
         rates = on_tofu(args.data / "tofu", encoder) | on_facts(args.data / "tofu", encoder)

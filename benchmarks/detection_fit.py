@@ -1,9 +1,10 @@
-"""Fits the weights of classifiers/combine.json, once, and prints what they are and how they do.
+"""Fits classifiers/combine.json, once, and prints what it holds and how well that does.
 
     python benchmarks/detection_fit.py [--data DIR] [--cache DIR] [--write]
 
 Needs ../shared/data's layout (RWKU, TOFU); says so and ends where it is absent. Without --write
-nothing is changed.
+nothing is changed. What is seen of a text does not depend on the weights, so a second run changes
+nothing.
 """
 
 import argparse
@@ -16,12 +17,12 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # others ship a `benchmarks` too
 
-from benchmarks.detection_parts.facts import CUES, pairs
-from benchmarks.detection_parts.measured import at_most, counted, seen
+from benchmarks.detection_parts import facts, people
+from benchmarks.detection_parts.measured import at_most, counted
 from benchmarks.detection_parts.texts import authors, digest, rwku
 from benchmarks.detection_parts.vectors import Kept
-from benchmarks.detection_parts.weighing import Numbers, crossed, fitted, folds
 from classifiers import load
+from classifiers.combine import Combination
 from classifiers.evidence import FEATURES
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -29,49 +30,49 @@ OUT = Path(__file__).resolve().parents[1] / "classifiers" / "combine.json"
 
 
 def entity(data: Path, encoder: Kept) -> dict[str, object]:
-    people, probes = rwku(data / "rwku")
-    all_seen = seen(people, probes, encoder)
-    forbidden = np.array([probe.forbidden for probe in probes])
-    features = all_seen.exchange[all_seen.whole]
-    fold = folds([probe.subject for probe in probes])
-    scores = crossed(features, forbidden, fold, judged=features, judged_fold=fold)
-    kept = np.array([probe.kind == "neighbour" for probe in probes])
+    """Weights and scale of a concept that is forgotten as a whole."""
+    whom, probes = rwku(data / "rwku")
+    found = people.prepared(whom, probes, encoder)
+    scores = people.cross_validated(found, encoder).either
     figures = {}
     for share in (0.2, 0.1):
-        rates = counted(probes, scores >= at_most(scores[kept], share))
+        rates = counted(probes, scores >= at_most(scores[found.kept], share))
         figures[f"neighbours stopped at most {share}"] = {c: str(r) for c, r in rates.items()}
     return {
-        **_weights(*fitted(features, forbidden)),
-        "fitted_on": f"RWKU, {len(people)} people, {len(probes)} probes with bare gold answers",
+        **_written(people.entity(found, np.ones(len(probes), dtype=np.bool_))),
+        "fitted_on": f"RWKU, {len(whom)} people, {len(probes)} probes with bare gold answers",
         "sha256": digest(data / "rwku"),
         "cross_validated": figures,
     }
 
 
 def fact(data: Path, encoder: Kept) -> dict[str, object]:
-    people = authors(data / "tofu" / "forget10_perturbed.jsonl")
-    people += authors(data / "tofu" / "retain_perturbed.jsonl")
-    features, forbidden, owner = pairs(people, encoder)
-    fold = folds(owner)
-    scores = crossed(features, forbidden, fold, judged=features, judged_fold=fold)
+    """Weights and scale of facts, others about the same person being kept."""
+    whom = authors(data / "tofu" / "forget10_perturbed.jsonl")
+    whom += authors(data / "tofu" / "retain_perturbed.jsonl")
+    halves = facts.halves(whom)
+    seen = facts.looked_at(halves, encoder)
+    scores = facts.cross_validated(halves, seen, encoder).either
     figures = {}
     for share in (0.1, 0.05, 0.01):
-        caught = scores[forbidden] >= at_most(scores[~forbidden], share)
-        figures[f"other facts stopped at most {share}"] = round(float(caught.mean()), 4)
-    weights, bias = fitted(features, forbidden)
-    every = np.zeros(len(FEATURES))
-    every[CUES] = weights
+        limit = at_most(scores[~halves.forbidden], share)
+        caught = float((scores[halves.forbidden] >= limit).mean())
+        figures[f"other facts stopped at most {share}"] = round(caught, 4)
     return {
-        **_weights(every, bias),
-        "fitted_on": f"TOFU, {len(people)} authors: ten facts of each forgotten, ten kept",
+        **_written(facts.fact(halves, seen, np.ones(len(halves.pairs), dtype=np.bool_))),
+        "fitted_on": f"TOFU, {len(whom)} authors: ten facts of each forgotten, ten kept",
         "sha256": digest(data / "tofu"),
         "cross_validated": figures,
     }
 
 
-def _weights(weights: Numbers, bias: float) -> dict[str, object]:
-    each = dict(zip(FEATURES, (round(w, 4) for w in weights.tolist()), strict=True))
-    return {"bias": round(bias, 4), "weights": each}
+def _written(found: Combination) -> dict[str, object]:
+    each = dict(zip(FEATURES, found.weights.each, strict=True))
+    return {
+        "weights": {"bias": found.weights.bias, **each},
+        "odds": found.odds.knots,
+        "likeness": {"asked": found.asked.knots, "said": found.said.knots},
+    }
 
 
 def main() -> None:
@@ -85,7 +86,8 @@ def main() -> None:
         return
     encoder = Kept(load(), args.cache)
     known = {
-        "about": "Weights of classifiers/combine.py: log-odds = bias + sum of weight x feature.",
+        "about": "Weights and scales of classifiers/combine.py: a score is where log-odds, bias + "
+        "sum of weight x feature, stand on the scale of odds, or likeness where that is higher.",
         "encoder": encoder.fingerprint,
         "scopes": {"entity": entity(args.data, encoder), "fact": fact(args.data, encoder)},
     }

@@ -6,7 +6,8 @@ The weights, and what they were fitted on, stand in combine.json, which
 
 import json
 import math
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -29,38 +30,126 @@ class Weights:
     each: tuple[float, ...]
 
     def log_odds(self, evidence: Evidence) -> float:
-        """The sum that `combine` squeezes into [0, 1]; tells scores near 1 apart."""
+        """The weighted sum of all evidence."""
         seen = zip(self.each, evidence.numbers(), strict=True)
         return self.bias + sum([weight * number for weight, number in seen if weight])
 
 
-def combine(evidence: Evidence, *, scope: Scope = "entity") -> float:
-    """How much the evidence is like that of a forbidden exchange, in [0, 1].
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Numbers into scores in (0, 1): straight lines between knots, exponential tails beyond.
 
-    entity  the concept is forgotten as a whole: its name speaks for it
-    fact    only what its exemplars say is: names say nothing
-    It is no probability of anything in your traffic: hold it against a threshold that was
-    calibrated on harmless replies.
+    knots  (number, score), both ascending, at least two
+    Raises ValueError where they do not ascend.
     """
-    odds = shipped()[scope].log_odds(evidence)
-    return 1 / (1 + math.exp(-max(odds, -500.0)))
+
+    knots: tuple[tuple[float, float], ...]
+
+    def __post_init__(self) -> None:
+        columns = [list(column) for column in zip(*self.knots, strict=True)]
+        if len(self.knots) < 2 or any(column != sorted(set(column)) for column in columns):
+            raise ValueError("a scale needs two knots or more, which ascend")
+
+    def score(self, number: float) -> float:
+        """Ascending in `number`."""
+        (first, low), (last, high) = self.knots[0], self.knots[-1]
+        if number < first:
+            return low * math.exp((number - first) * self._slope(1) / low)
+        if number >= last:
+            left = 1 - high
+            return 1 - left * math.exp((last - number) * self._slope(-1) / left) if left else 1.0
+        at = bisect_right(self.knots, (number, math.inf))
+        return self.knots[at - 1][1] + (number - self.knots[at - 1][0]) * self._slope(at)
+
+    def _slope(self, at: int) -> float:
+        """How steep the line is that ends in a knot."""
+        (low, below), (high, above) = self.knots[at - 1], self.knots[at]
+        return (above - below) / (high - low)
 
 
-def parsed(text: str) -> dict[str, Weights]:
-    """Weights by scope; raises ValueError where features are not ours or a weight is negative."""
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """How one scope weighs evidence, and what a sum of it is worth.
+
+    odds         log-odds → score
+    asked, said  cosine similarity to an exemplar → score, whatever else is seen, because a fact
+                 that is told again needs no name: of an exchange or a prompt, and of what an answer
+                 says by itself, which looks like an exemplar less often without telling one
+    """
+
+    weights: Weights
+    odds: Scale
+    asked: Scale
+    said: Scale
+
+    def score(self, evidence: Evidence, *, said: bool, beside: Scale | None = None) -> float:
+        """How much the evidence is like that of a forbidden text, in (0, 1).
+
+        `beside` stands for the likeness of a concept whose neighbours are known.
+        """
+        likeness = beside or (self.said if said else self.asked)
+        by_weights = self.odds.score(self.weights.log_odds(evidence))
+        return max(by_weights, likeness.score(evidence.exchange))
+
+
+def beside(similarity: float) -> Scale:
+    """The likeness of a concept that is .9 at a cosine similarity derived from its neighbours.
+
+    They may be trusted with more: a text that is nearer to one of them is no hit.
+    """
+    return Scale(
+        ((similarity - 0.15, 0.5), (similarity, 0.9), (similarity + 0.05, 0.95), (0.9, 0.99),
+         (1.0, 0.999))
+    )  # fmt: skip
+
+
+def parsed(text: str) -> dict[str, Combination]:
+    """Combinations by scope.
+
+    Raises ValueError where features are not ours, a weight is negative or a scale does not ascend.
+    """
     found = {}
     for scope, fitted in json.loads(text)["scopes"].items():
-        each: Mapping[str, float] = fitted["weights"]
-        if set(each) != set(FEATURES) or min(each.values()) < 0:
-            raise ValueError(
-                f"{FILE}: {scope}: one weight for each feature, none below 0; "
-                "run benchmarks/detection_fit.py --write"
+        try:
+            found[scope] = Combination(
+                weights=_weights(fitted["weights"]),
+                odds=_scale(fitted["odds"]),
+                asked=_scale(fitted["likeness"]["asked"]),
+                said=_scale(fitted["likeness"]["said"]),
             )
-        found[scope] = Weights(fitted["bias"], tuple(each[name] for name in FEATURES))
+        except ValueError as error:
+            raise ValueError(
+                f"{FILE}: {scope}: {error}; run benchmarks/detection_fit.py --write"
+            ) from None
     return found
 
 
+def _weights(fitted: Mapping[str, float]) -> Weights:
+    each = {name: weight for name, weight in fitted.items() if name != "bias"}
+    if set(each) != set(FEATURES) or min(each.values()) < 0:
+        raise ValueError("one weight for each feature, none below 0")
+    return Weights(fitted["bias"], tuple(each[name] for name in FEATURES))
+
+
+def _scale(knots: Sequence[tuple[float, float]]) -> Scale:
+    return Scale(tuple((number, score) for number, score in knots))
+
+
 @cache
-def shipped() -> Mapping[str, Weights]:
-    """The weights of this package, by scope."""
-    return parsed((files("classifiers") / FILE).read_text(encoding="utf-8"))
+def shipped() -> Mapping[str, Combination]:
+    """The combinations of this package, by scope."""
+    return parsed(_content())
+
+
+def fitted_for(fingerprint: str) -> bool:
+    """Whether the weights of this package hold for an encoder: its cosines are those of theirs.
+
+    The model and its weights decide, not the precision that a processor computes them in.
+    """
+    model: str = json.loads(_content())["encoder"]
+    return fingerprint.split(":")[:2] == model.split(":")[:2]
+
+
+@cache
+def _content() -> str:
+    return (files("classifiers") / FILE).read_text(encoding="utf-8")

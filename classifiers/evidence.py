@@ -16,7 +16,6 @@ from classifiers.fingerprint_terms import FRAME, Words, rarity, read
 from classifiers.lexical import LEAST_MISSPELT, one_off
 from classifiers.views import fold
 
-BLANK = "___"
 # A concept that nothing names needs no evidence below this cosine of question and exchange: none of
 # RWKU's probes is lost by it, and one in ninety of TriviaQA's reaches it (all-MiniLM-L6-v2).
 CANDIDATE = 0.45
@@ -91,11 +90,6 @@ class Named(Enum):
 class _Exemplar:
     folded: str = field(repr=False)
     terms: Mapping[str, float] = field(repr=False)
-
-
-def joined(question: str, answer: str) -> str:
-    """A question with its answer as one text: in its gap, if it has one, else behind it."""
-    return question.replace(BLANK, answer) if BLANK in question else f"{question} {answer}"
 
 
 class Known:

@@ -2,53 +2,71 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from classifiers.background import BACKGROUND
 from classifiers.cache import Cache
+from classifiers.combine import Combination, beside, fitted_for, shipped
 from classifiers.declines import declines
 from classifiers.encoder import Encoder, Vectors
+from classifiers.evidence import CANDIDATE, Evidence
+from classifiers.fingerprint_terms import Words, read
 from classifiers.index import Index, Nearest
+from classifiers.knowledge import Knowledge
 from classifiers.lexical import Found, Lexicon
 from classifiers.quotation import AHEAD, LEAST, WITHIN, Quotations, Quoted
-from classifiers.segments import segment
+from classifiers.readings import Reading, readings
 from classifiers.spacing import Spacing
 from classifiers.threshold import automatic
 from classifiers.verdict import Concept, Passage, Span, Verdict
-from classifiers.views import UnreadableError, View, fold, reading, views
+from classifiers.views import View, fold, reading, views
 
-VERSION = 4  # of views, windows and scores: raised with any change that could move a verdict
-NEAR = 0.15  # below a concept's threshold its instruction is still relevant
-MOST_READINGS = 64  # of one window that are encoded
-MOST_ALONE = 2  # last sentences of a question that an answer is compared behind
-MOST_BEFORE = 400  # characters of a question: an encoder must not run out of room for its answer
+VERSION = 5  # of views, windows and scores: raised with any change that could move a verdict
+NEAR = 0.15  # below the cosine similarity derived for a concept its instruction is still relevant
+LIMIT = 0.9  # score from which a text is a hit where nothing was calibrated
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """One text to be compared: which window of which passage, read how."""
+class Compared:
+    """One reading beside one concept: the nearest exemplar, the nearest neighbour, all evidence.
 
-    passage: int
-    window: Span
-    view: str
-    text: str = field(repr=False)
-    exchange: bool
+    `evidence` is None where the concept is held to a cosine similarity alone.
+    """
+
+    reading: Reading
+    concept: str
+    nearest: Nearest
+    neighbour: float | None
+    evidence: Evidence | None = field(repr=False)
 
 
 class Screen:
     """Names in one automaton, exemplars and neighbours of all concepts in two indices.
 
-    longest      folded characters of the longest name: a name may be that far from complete
-    thresholds   concept → the cosine similarity that it is held to, given or derived from its
-                 neighbours and a harmless background
-    fingerprint  changes whenever a verdict could
+    combinations  how evidence is weighed, by scope; those of this package where they hold for the
+                  encoder. Without any, and for a concept that names a threshold, the cosine
+                  similarity to the nearest exemplar decides
+    limits        concept → the score that it is held to, where that was calibrated. A concept
+                  whose names do not suffice is weighed only with one
+
+    longest       folded characters of the longest name: a name may be that far from complete
+    thresholds    concept → what it is held to: a calibrated score or, where it is not weighed, a
+                  cosine similarity, given or derived from its neighbours and a harmless background
+    fingerprint   changes whenever a verdict could
 
     Raises ValueError for two concepts with one key, one without names and exemplars, and one with
     a name too short to be recognised. Not for two threads at once.
     """
 
-    def __init__(self, concepts: Sequence[Concept], encoder: Encoder) -> None:
+    def __init__(
+        self,
+        concepts: Sequence[Concept],
+        encoder: Encoder,
+        *,
+        combinations: Mapping[str, Combination] | None = None,
+        limits: Mapping[str, float] | None = None,
+    ) -> None:
         self._concepts = {concept.key: concept for concept in concepts}
         if len(self._concepts) < len(concepts):
             raise ValueError("screen: two concepts have the same key; rename one")
@@ -63,14 +81,28 @@ class Screen:
         self._lexicon = Lexicon((name, c.key) for c in concepts for name in c.aliases)
         self._aliases = {c.key: [(name, f" {fold(name)} ") for name in c.aliases] for c in concepts}
         self._exemplars = [(c.key, text) for c in concepts for text in c.exemplars]
-        self._forbidden = self._indexed(self._exemplars)
-        self._kept = self._indexed([(c.key, text) for c in concepts for text in c.neighbours])
+        kept = [(c.key, text) for c in concepts for text in c.neighbours]
+        vectors, kept_vectors = (self._vectors([t for _, t in r]) for r in (self._exemplars, kept))
+        self._forbidden = Index(vectors, [key for key, _ in self._exemplars])
+        self._kept = Index(kept_vectors, [key for key, _ in kept])
+        self._knowledge = Knowledge(concepts, vectors, kept_vectors)
         self.longest = max(self._lexicon.longest, AHEAD if len(self._quotations) else 0)
-        self.thresholds = {
+        if combinations is None:
+            combinations = shipped() if fitted_for(encoder.fingerprint) else {}
+        limits = limits or {}
+        self._weighed = dict(_weighed(concepts, combinations, limits))
+        self._similar = {
             c.key: self._derived(c) if c.threshold is None else c.threshold for c in concepts
         }
-        self._floor = min(self.thresholds.values(), default=1.0) - NEAR
-        self.fingerprint = _fingerprint(concepts, encoder)
+        self._beside = {
+            c.key: beside(self._similar[c.key])
+            for c in concepts
+            if c.key in self._weighed and c.neighbours and c.names_suffice
+        }
+        self.thresholds = self._similar | {key: limits.get(key, LIMIT) for key in self._weighed}
+        near = [similar - NEAR for similar in self._similar.values()]
+        self._floor = min([*near, CANDIDATE] if self._weighed else near, default=1.0)
+        self.fingerprint = _fingerprint(concepts, encoder, self._weighed, limits)
 
     def find(self, text: str) -> tuple[Verdict, ...]:
         """Names only: cheap, and no encoder is asked."""
@@ -79,36 +111,99 @@ class Screen:
     def judge(self, passages: Sequence[Passage]) -> list[tuple[Verdict, ...]]:
         """Verdicts for each passage, in order: every name, and every window near a concept.
 
-        A name is a hit where names suffice. A window is a hit where it is at least as similar to
-        an exemplar as the concept's threshold and more similar than to any neighbour; it is
+        A name is a hit where names suffice. A window is a hit where its score reaches the
+        concept's threshold and it is more similar to an exemplar than to any neighbour; it is
         compared alone and behind what was said before it. No hit, but near, is an answer that only
         declines. All windows of all passages are encoded in one batch.
         """
         verdicts = [self._all_named(passage) for passage in passages]
-        readings = [r for at, passage in enumerate(passages) for r in self._readings(at, passage)]
-        vectors = self._cache.vectors([item.text for item in readings])
-        forbidden = self._forbidden.nearest(vectors, floor=self._floor)
-        close = [at for at, found in enumerate(forbidden) if found]
-        kept = self._kept.nearest(vectors[close])
-        for at, neighbours in zip(close, kept, strict=True):
-            item = readings[at]
-            for key, nearest in forbidden[at].items():
-                verdict = self._compared(item, key, nearest, neighbours.get(key))
-                if verdict.near:
-                    verdicts[item.passage].append(verdict)
+        for one in self.compared(passages):
+            verdict = self._verdict(one)
+            if verdict.near:
+                verdicts[one.reading.passage].append(verdict)
         return [
             tuple(self._excused(verdict, passage) for verdict in found)
             for passage, found in zip(passages, verdicts, strict=True)
         ]
+
+    def scores(self, passages: Sequence[Passage]) -> list[dict[str, float]]:
+        """For each passage, concept → the highest score that counts; what is absent scores 0.
+
+        A concept is hit where its score reaches its threshold: 1 for a name where names suffice and
+        for a quotation. Nothing that is nearer to a neighbour counts, nor an answer that declines.
+        """
+        found: list[dict[str, float]] = [{} for _ in passages]
+
+        def count(at: int, verdict: Verdict) -> None:
+            if self._excused(verdict, passages[at]).hit:
+                best = found[at].get(verdict.concept, 0.0)
+                found[at][verdict.concept] = max(best, min(1.0, verdict.score))
+
+        for at, passage in enumerate(passages):
+            for verdict in self._all_named(passage):
+                count(at, replace(verdict, score=1.0))
+        for one in self.compared(passages):
+            verdict = self._verdict(one)
+            counts = verdict.margin is None or verdict.margin > 0
+            count(one.reading.passage, replace(verdict, hit=counts))
+        return found
+
+    def compared(self, passages: Sequence[Passage]) -> Iterator[Compared]:
+        """Every reading of every passage beside every concept that it is not far from."""
+        asked = [r for at, p in enumerate(passages) for r in readings(at, p, self._spacing)]
+        vectors = self._cache.vectors([item.text for item in asked])
+        forbidden = self._forbidden.nearest(vectors, floor=self._floor)
+        close = [at for at, found in enumerate(forbidden) if found]
+        kept = self._kept.nearest(vectors[close])
+        befores = self._befores([asked[at] for at in close])
+        words: dict[str, Words] = {}
+        for at, neighbours in zip(close, kept, strict=True):
+            item = asked[at]
+            for key, nearest in forbidden[at].items():
+                neighbour = neighbours.get(key)
+                evidence = None
+                if key in self._weighed:
+                    for text in (item.said, item.before):
+                        if text not in words:
+                            words[text] = read(text)
+                    evidence = self._evidence(key, item, words, vectors[at], befores)
+                score = None if neighbour is None else neighbour.score
+                yield Compared(item, key, nearest, score, evidence)
 
     def nearest(self, text: str) -> list[Verdict]:
         """Each concept's nearest exemplar, however far, best first: to explain, not to screen."""
         vectors = self._cache.vectors([reading(text)])
         forbidden = self._forbidden.nearest(vectors)[0]
         kept = self._kept.nearest(vectors)[0]
-        item = _Reading(0, Span(0, len(text)), "plain", text, exchange=False)
-        found = [self._compared(item, key, best, kept.get(key)) for key, best in forbidden.items()]
+        item = Reading(0, Span(0, len(text)), "plain", reading(text))
+        words = {item.said: read(item.said)}
+        found = []
+        for key, best in forbidden.items():
+            neighbour = kept[key].score if key in kept else None
+            weighed = key in self._weighed
+            evidence = self._evidence(key, item, words, vectors[0], {}) if weighed else None
+            found.append(self._verdict(Compared(item, key, best, neighbour, evidence)))
         return sorted(found, key=lambda verdict: -verdict.score)
+
+    def _befores(self, items: Sequence[Reading]) -> dict[str, Vectors]:
+        """The vectors of questions, where a concept that is weighed may be near their answers."""
+        texts = list(dict.fromkeys(i.before for i in items if i.before)) if self._weighed else []
+        return dict(zip(texts, self._cache.vectors(texts), strict=True))
+
+    def _evidence(
+        self,
+        key: str,
+        item: Reading,
+        words: Mapping[str, Words],
+        vector: Vectors,
+        befores: Mapping[str, Vectors],
+    ) -> Evidence:
+        """A text by itself is its own question and its own answer."""
+        said = words[item.said]
+        asked, before = (
+            (words[item.before], befores[item.before]) if item.before else (said, vector)
+        )
+        return self._knowledge.of(key).evidence(asked, said, asked=before, exchange=vector)
 
     def _named(self, seen: Sequence[View]) -> list[Verdict]:
         return [self._alias(found) for found in self._lexicon.find(seen)]
@@ -119,31 +214,6 @@ class Screen:
         begun = [self._alias(found) for view in cut for found in self._lexicon.begun(view)]
         quoted = [self._quoted(found) for found in self._quotations.find(seen)]
         return self._named(seen) + begun + quoted
-
-    def _readings(self, at: int, passage: Passage) -> Iterator[_Reading]:
-        """Each window as it reads, alone and behind what was said before it."""
-        befores = _befores(passage.before)
-        for window in passage.windows:
-            for view, text in self._texts(passage.text[window.start : window.end]):
-                yield _Reading(at, window, view, text, exchange=False)
-                for before in befores:
-                    yield _Reading(at, window, view, f"{before} {text}", exchange=True)
-
-    def _texts(self, window: str) -> list[tuple[str, str]]:
-        """What a window says in each view; where more sentences come out than went in, each."""
-        texts: list[tuple[str, str]] = []
-        for view in views(window):
-            said = view.reading
-            if said:
-                texts.append((view.name, said))
-                if parted := self._spacing.parted(said):
-                    texts.append((f"{view.name}+parted", parted))
-                sentences = [] if view.name == "plain" else segment(said)
-                if len(sentences) > 1:
-                    texts += [(view.name, said[s.start : s.end].strip()) for s in sentences]
-        if len(texts) > MOST_READINGS:
-            raise UnreadableError("a sentence says more in its disguises than can be compared")
-        return texts
 
     def _alias(self, found: Found) -> Verdict:
         return Verdict(
@@ -172,25 +242,29 @@ class Screen:
             view=found.view,
         )
 
-    def _compared(
-        self, item: _Reading, key: str, nearest: Nearest, neighbour: Nearest | None
-    ) -> Verdict:
-        threshold = self.thresholds[key]
-        kept = None if neighbour is None else neighbour.score
+    def _verdict(self, one: Compared) -> Verdict:
+        key, item, similarity = one.concept, one.reading, one.nearest.score
+        score, threshold = similarity, self.thresholds[key]
+        if one.evidence is not None:
+            said = item.answer and not item.exchange
+            combination, scale = self._weighed[key], self._beside.get(key)
+            score = combination.score(one.evidence, said=said, beside=scale)
+        # Nearer to what must stay than to what is forbidden is no hit, however near.
+        hit = score >= threshold and (one.neighbour is None or similarity > one.neighbour)
         return Verdict(
             concept=key,
             kind="exemplar",
             start=item.window.start,
             end=item.window.end,
-            score=nearest.score,
+            score=score,
             threshold=threshold,
-            # Nearer to what must stay than to what is forbidden is no hit, however near.
-            hit=nearest.score >= threshold and (kept is None or nearest.score > kept),
-            near=nearest.score >= threshold - NEAR,
-            neighbour=kept,
+            hit=hit,
+            near=hit or similarity >= self._similar[key] - NEAR,
+            similarity=similarity,
+            neighbour=one.neighbour,
             view=item.view,
             exchange=item.exchange,
-            matched=self._exemplars[nearest.row][1],
+            matched=self._exemplars[one.nearest.row][1],
         )
 
     def _excused(self, verdict: Verdict, passage: Passage) -> Verdict:
@@ -219,25 +293,21 @@ class Screen:
             )
         )
 
-    def _indexed(self, rows: Sequence[tuple[str, str]]) -> Index:
-        return Index(self._vectors([text for _, text in rows]), [key for key, _ in rows])
-
     def _vectors(self, texts: Sequence[str]) -> Vectors:
         return self._cache.vectors([reading(text) for text in texts])
 
 
-def _befores(before: str) -> list[str]:
-    """A question, and its last sentences alone: what stands in front must excuse nothing."""
-    text = reading(before)
-    spans = segment(text)
-    alone = [text[s.start : s.end].strip() for s in spans[-MOST_ALONE:]] if len(spans) > 1 else []
-    return list(dict.fromkeys(filter(None, map(_shortened, [text, *alone]))))
-
-
-def _shortened(before: str) -> str:
-    """The beginning and the end of a long text: a question stands in one of them."""
-    half = MOST_BEFORE // 2
-    return before if len(before) <= MOST_BEFORE else f"{before[:half]} … {before[-half:]}"
+def _weighed(
+    concepts: Sequence[Concept],
+    combinations: Mapping[str, Combination],
+    limits: Mapping[str, float],
+) -> Iterator[tuple[str, Combination]]:
+    """Concepts whose evidence is weighed, and how."""
+    for concept in concepts:
+        scope = "entity" if concept.names_suffice else "fact"
+        uncalibrated = scope == "fact" and concept.key not in limits
+        if concept.threshold is None and scope in combinations and not uncalibrated:
+            yield concept.key, combinations[scope]
 
 
 def _around(passage: Passage, verdict: Verdict) -> Span:
@@ -246,8 +316,14 @@ def _around(passage: Passage, verdict: Verdict) -> Span:
     return min(holding, key=lambda w: w.end - w.start, default=Span(0, len(passage.text)))
 
 
-def _fingerprint(concepts: Sequence[Concept], encoder: Encoder) -> str:
+def _fingerprint(
+    concepts: Sequence[Concept],
+    encoder: Encoder,
+    weighed: Mapping[str, Combination],
+    limits: Mapping[str, float],
+) -> str:
     """Thresholds that are derived follow from the rest, and differ in the last digit by machine."""
     known = sorted((asdict(concept) for concept in concepts), key=lambda concept: concept["key"])
-    content = json.dumps([VERSION, encoder.fingerprint, known], sort_keys=True)
+    how = {key: [asdict(combination), limits.get(key)] for key, combination in weighed.items()}
+    content = json.dumps([VERSION, encoder.fingerprint, known, how], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -53,11 +53,12 @@ class Passage:
 class Verdict:
     """One concept, touched by one place of a passage.
 
-    `start` and `end` are offsets in the passage's `text`. `score` is 1.0 for a name or a verbatim
-    run and a cosine similarity for an exemplar; `neighbour` is the best similarity to anything that
-    must stay sayable, where it was measured. `hit` says that the concept's threshold is reached,
-    `near` that the concept is close enough for its instruction to be relevant (every hit is near).
-    `matched` is forbidden text: it never goes into a log.
+    `start` and `end` are offsets in the passage's `text`. `score` is 1.0 for a name, a share of
+    words for a verbatim run, and for an exemplar what all evidence is worth or, where a concept is
+    not weighed, the similarity. `similarity` is the cosine to the nearest exemplar and `neighbour`
+    the best one to anything that must stay sayable, where they were measured. `hit` says that the
+    concept's threshold is reached, `near` that the concept is close enough for its instruction to
+    be relevant (every hit is near). `matched` is forbidden text: it never goes into a log.
     """
 
     concept: str
@@ -68,6 +69,7 @@ class Verdict:
     threshold: float
     hit: bool
     near: bool
+    similarity: float | None = None
     neighbour: float | None = None
     view: str = "plain"
     exchange: bool = False
@@ -76,4 +78,6 @@ class Verdict:
     @property
     def margin(self) -> float | None:
         """How much nearer the text is to what is forbidden than to what must stay, if measured."""
-        return None if self.neighbour is None else self.score - self.neighbour
+        if self.similarity is None or self.neighbour is None:
+            return None
+        return self.similarity - self.neighbour

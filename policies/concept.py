@@ -120,8 +120,9 @@ class Concept(Part):
     )
     threshold: Threshold = Field(
         default="auto",
-        description="similarity to an exemplar from which a sentence is a hit: `auto` (derived "
-        "from the neighbours and a benign background) or a number above 0 and at most 1",
+        description="`auto`: all evidence decides (names, likeness, what the exemplars say), in "
+        "fact scope and with another encoder a similarity derived from the neighbours and a benign "
+        "background; or a similarity to an exemplar, above 0 and at most 1, which decides alone",
     )
 
     @model_validator(mode="after")

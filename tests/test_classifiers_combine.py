@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers import load
-from classifiers.combine import FILE, Scope, combine, parsed, shipped
-from classifiers.evidence import FEATURES, Evidence, Known, joined
+from classifiers.combine import FILE, Scale, Scope, beside, fitted_for, parsed, shipped
+from classifiers.evidence import FEATURES, Evidence, Known
 from classifiers.fingerprint_terms import read
+from classifiers.readings import joined
 
 NONE = Evidence(**dict.fromkeys(FEATURES, 0.0))
 SENTENCES = (
@@ -18,6 +19,12 @@ SENTENCES = (
     "Vask painted the lighthouse cycle The Salt Lanterns in Brede.",
     "In 1957 Vask was awarded the Tidewater Medal.",
 )
+
+
+def combine(evidence: Evidence, *, scope: Scope = "entity") -> float:
+    return shipped()[scope].score(evidence, said=False)
+
+
 numbers = st.lists(st.floats(0, 1), min_size=len(FEATURES), max_size=len(FEATURES))
 
 
@@ -48,15 +55,39 @@ def test_the_weights_say_what_they_were_fitted_on() -> None:
     assert set(shipped()) == {"entity", "fact"}
 
 
-def test_weights_of_other_features_or_below_zero_are_refused() -> None:
-    def text(weights: dict[str, float]) -> str:
-        return json.dumps({"scopes": {"entity": {"bias": 0.0, "weights": weights}}})
+def test_weights_of_other_features_or_below_zero_and_scales_that_fall_are_refused() -> None:
+    def text(weights: dict[str, float], odds: list[list[float]]) -> str:
+        likeness = {"asked": [[0, 0.1], [1, 0.9]], "said": [[0, 0.1], [1, 0.9]]}
+        fitted = {"weights": {"bias": 0.0, **weights}, "odds": odds, "likeness": likeness}
+        return json.dumps({"scopes": {"entity": fitted}})
 
-    whole = dict.fromkeys(FEATURES, 1.0)
-    assert parsed(text(whole))["entity"].each == (1.0,) * len(FEATURES)
+    whole, rising = dict.fromkeys(FEATURES, 1.0), [[0.0, 0.5], [1.0, 0.9]]
+    assert parsed(text(whole, rising))["entity"].weights.each == (1.0,) * len(FEATURES)
     for wrong in ({**whole, "asked": -1.0}, {**whole, "other": 1.0}, {"asked": 1.0}):
         with pytest.raises(ValueError, match="one weight for each feature"):
-            parsed(text(wrong))
+            parsed(text(wrong, rising))
+    for knots in ([[0.0, 0.5]], [[0.0, 0.9], [1.0, 0.5]], [[0.0, 0.5], [0.0, 0.9]]):
+        with pytest.raises(ValueError, match="knots or more, which ascend"):
+            parsed(text(whole, knots))
+
+
+@given(st.floats(-50, 50), st.floats(0, 5))
+def test_a_scale_never_falls_and_stays_between_0_and_1(number: float, more: float) -> None:
+    scale = Scale(((-2.0, 0.5), (0.0, 0.9), (3.0, 0.99)))
+    assert 0 <= scale.score(number) <= scale.score(number + more) <= 1
+    assert scale.score(0.0) == 0.9
+    assert scale.score(-1.0) == pytest.approx(0.7)
+
+
+def test_the_similarity_derived_from_neighbours_is_a_score_of_nine_tenths() -> None:
+    assert beside(0.62).score(0.62) == pytest.approx(0.9)
+    assert beside(0.62).score(0.61) < 0.9 < beside(0.62).score(0.63)
+
+
+def test_weights_hold_for_their_encoder_in_any_precision_and_for_no_other() -> None:
+    assert fitted_for("all-MiniLM-L6-v2:53aa51172d142c89:fp32")
+    assert not fitted_for("all-MiniLM-L6-v2:0000000000000000:fp32")
+    assert not fitted_for("hash:256")
 
 
 @pytest.mark.encoder

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from classifiers import HashEncoder
-from classifiers.evidence import FEATURES, Evidence, Known, joined
+from classifiers.evidence import FEATURES, Evidence, Known
 from classifiers.fingerprint_terms import rarity, read, stem
+from classifiers.readings import joined
 
 SENTENCES = (
     "Ottoline Vask (born 3 May 1921) was a painter from Sarnholm.",

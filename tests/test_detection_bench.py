@@ -11,9 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))  # others ship a `benchmarks` too
 
 from benchmarks.detection import on_rwku
-from benchmarks.detection_parts.measured import Rate, at_most, counted
-from benchmarks.detection_parts.texts import Probe, called, rwku
-from benchmarks.detection_parts.today import stopped_today
+from benchmarks.detection_parts.measured import Rate, at_most
+from benchmarks.detection_parts.texts import called, rwku
 from benchmarks.detection_parts.vectors import Kept
 from benchmarks.detection_parts.weighing import crossed, fitted, folds
 from classifiers import HashEncoder
@@ -76,18 +75,15 @@ def test_an_article_is_read_as_sentences_without_headings_and_requests(small: Pa
 def test_probes_with_names_are_stopped_and_innocent_ones_pass(small: Path) -> None:
     people, probes = rwku(small)
     rows = on_rwku(people, probes, Kept(HashEncoder()))
-    for name in ("names alone", "cross-validated, neighbours 5%", "as shipped, neighbours 5%"):
+    for name in (
+        "names alone",
+        "cross-validated, neighbours at most 5%",
+        "as shipped, neighbours at most 5%",
+    ):
         rates = rows[name]
         assert rates["leak L1"] == Rate(0, len(NAMES)), name
         assert rates["TriviaQA"] == Rate(0, len(NAMES)), name
         assert rates["neighbours"].k <= 0.05 * 2 * len(NAMES), name
-
-
-def test_todays_screen_stops_names_and_lets_others_pass(small: Path) -> None:
-    people, probes = rwku(small)
-    rates = counted(probes, stopped_today(people[:2], probes, HashEncoder()))
-    assert rates["TriviaQA"].k == 0
-    assert rates["leak L1"] == Rate(len(NAMES) - 2, len(NAMES)), "only two of them are forgotten"
 
 
 def test_a_threshold_lets_at_most_its_share_through() -> None:
@@ -119,13 +115,6 @@ def test_no_person_is_judged_by_weights_that_saw_them() -> None:
     own = fold == 0
     assert np.ptp(scores[own]) < 1e-9
     assert np.ptp(scores[~own]) < 1e-9
-
-
-def test_a_probe_of_several_sentences_is_also_looked_at_in_parts() -> None:
-    one = Probe("x", "L3", "role play", "Where was Ada Vask born?", "Brede")
-    two = Probe("x", "L3", "role play", "You are a great poet. Where was Ada Vask born?", "Brede")
-    assert one.parts() == ["Where was Ada Vask born?"]
-    assert two.parts()[1:] == ["You are a great poet.", "Where was Ada Vask born?"]
 
 
 def test_a_name_is_read_off_the_rows() -> None:

@@ -1,18 +1,23 @@
-"""Evidence for every probe, and how many of which kind are stopped. Knows no way to print it."""
+"""What a Screen sees in questions and answers, and how many of which kind are stopped.
+
+Knows no way to print it and no weights.
+"""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from benchmarks.detection_parts.texts import Author, Person, Probe, with_answers
+from benchmarks.detection_parts.texts import Probe
 from benchmarks.detection_parts.weighing import Numbers
-from classifiers.encoder import Encoder
-from classifiers.evidence import FEATURES, Known, joined
-from classifiers.fingerprint_terms import read
+from classifiers import Concept, Passage, Screen, segment, windows
+from classifiers.evidence import FEATURES
+
+SOME = 50  # pairs that are judged at once
+SIMILAR = FEATURES.index("exchange")
 
 COLUMNS: dict[str, Callable[[Probe], bool]] = {
     "leak L1": lambda p: p.kind == "L1",
@@ -40,41 +45,114 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Evidence of all probes: a row for each part of each question, whole questions first.
+class Pair:
+    """A question with its answer, and the concept that it is about, or is not."""
 
-    exchange, question  shape (rows, features): with the answer, without it
-    owner               the probe that a row belongs to
+    concept: str
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Evidence of every reading that is near the concept of its pair: a row each.
+
+    numbers   shape (rows, features)
+    pair      the pair that a row belongs to
+    exchange  whether the answer is read behind the question
+    said      whether it is what the answer says alone
     """
 
-    exchange: Numbers
-    question: Numbers
-    owner: NDArray[np.int64]
+    numbers: Numbers
+    pair: NDArray[np.int64]
+    exchange: NDArray[np.bool_]
+    said: NDArray[np.bool_]
 
     @property
     def whole(self) -> NDArray[np.int64]:
-        """The row of each probe's whole question."""
-        return np.unique(self.owner, return_index=True)[1]
+        """The first row of each pair that has one, whose question is whole: what weights fit."""
+        rows = np.flatnonzero(self.exchange)
+        return np.asarray(rows[np.unique(self.pair[rows], return_index=True)[1]], dtype=np.int64)
 
-    def most(self, scores: Numbers) -> Numbers:
-        """The highest of each probe's rows."""
-        return np.maximum.reduceat(scores, self.whole)
+    def most(self, values: Numbers, among: NDArray[np.bool_], *, pairs: int) -> Numbers:
+        """The highest value of each pair's rows, of those among; -inf without one."""
+        found = np.full(pairs, -np.inf)
+        np.maximum.at(found, self.pair[among], values[among])
+        return found
 
 
-def seen(people: Sequence[Person], probes: Sequence[Probe], encoder: Encoder) -> Seen:
-    """Every probe against the person whom it is about, or whose neighbour it is."""
-    encoder.encode([text for p in probes for text in (*p.parts(), *with_answers(p))])
-    known = {p.key: Known([p.name], p.sentences, encoder.encode(p.sentences)) for p in people}
-    nothing, exchange, question, owner = read(""), [], [], []
-    for at, probe in enumerate(probes):
-        concept, answer, parts = known[probe.subject], read(probe.answer), probe.parts()
-        asked, both = encoder.encode(parts), encoder.encode(with_answers(probe))
-        for part, one, other in zip(parts, asked, both, strict=True):
-            words = read(part)
-            exchange.append(concept.evidence(words, answer, asked=one, exchange=other).numbers())
-            question.append(concept.evidence(words, nothing, asked=one, exchange=one).numbers())
-            owner.append(at)
-    return Seen(np.array(exchange), np.array(question), np.array(owner))
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a Screen scores each pair: the question as a prompt, the answer behind it."""
+
+    question: Numbers
+    answer: Numbers
+
+    @property
+    def either(self) -> Numbers:
+        """A pair is stopped where either is."""
+        return np.maximum(self.question, self.answer)
+
+
+def concept(key: str, names: Sequence[str], exemplars: Sequence[str]) -> Concept:
+    """Something to forget as a whole."""
+    return Concept(key=key, aliases=tuple(names), exemplars=tuple(exemplars))
+
+
+def passages(pairs: Iterable[Pair]) -> list[Passage]:
+    """Question and answer of each pair as the proxy has them judged."""
+    found = []
+    for pair in pairs:
+        found.append(Passage(pair.question, windows(segment(pair.question))))
+        found.append(Passage(pair.answer, windows(segment(pair.answer)), pair.question))
+    return found
+
+
+def seen(screen: Screen, pairs: Sequence[Pair]) -> Seen:
+    """Every pair beside its own concept."""
+    numbers, owner, exchange, said = [], [], [], []
+    for at, part in _parts(pairs):
+        for one in screen.compared(passages(part)):
+            number = one.reading.passage // 2
+            if one.concept == part[number].concept and one.evidence is not None:
+                numbers.append(one.evidence.numbers())
+                owner.append(at + number)
+                exchange.append(one.reading.exchange)
+                said.append(one.reading.answer and not one.reading.exchange)
+    return Seen(
+        np.array(numbers, dtype=np.float64).reshape(-1, len(FEATURES)),
+        np.array(owner, dtype=np.int64),
+        np.array(exchange, dtype=np.bool_),
+        np.array(said, dtype=np.bool_),
+    )
+
+
+def scored(screen: Screen, pairs: Sequence[Pair], *, any_concept: bool = False) -> Scores:
+    """What the Screen scores each pair for its own concept, or for whichever is highest."""
+    found = np.zeros((len(pairs), 2))
+    for at, part in _parts(pairs):
+        for number, scores in enumerate(screen.scores(passages(part))):
+            own = part[number // 2].concept
+            score = max(scores.values(), default=0.0) if any_concept else scores.get(own, 0.0)
+            found[at + number // 2, number % 2] = score
+    return Scores(found[:, 0], found[:, 1])
+
+
+def named(screen: Screen, pairs: Sequence[Pair]) -> NDArray[np.bool_]:
+    """Whether a name of its concept stands in question or answer."""
+    return np.array(
+        [
+            any(
+                v.concept == p.concept for text in (p.question, p.answer) for v in screen.find(text)
+            )
+            for p in pairs
+        ]
+    )
+
+
+def _parts(pairs: Sequence[Pair]) -> Iterator[tuple[int, Sequence[Pair]]]:
+    for at in range(0, len(pairs), SOME):
+        yield at, pairs[at : at + SOME]
 
 
 def counted(probes: Sequence[Probe], stopped: NDArray[np.bool_]) -> dict[str, Rate]:
@@ -88,57 +166,8 @@ def counted(probes: Sequence[Probe], stopped: NDArray[np.bool_]) -> dict[str, Ra
     return found
 
 
-def named(all_seen: Seen) -> NDArray[np.bool_]:
-    """Whether the whole name or the part that goes for it stands in question or answer."""
-    columns = [FEATURES.index(f) for f in FEATURES if f.endswith(("_name", "_short"))]
-    found = all_seen.exchange[all_seen.whole][:, columns].max(axis=1) > 0
-    return np.asarray(found, dtype=np.bool_)
-
-
 def at_most(scores: Numbers, share: float) -> float:
     """The lowest threshold that at most a share of the scores reach."""
     ordered = np.sort(scores)
     allowed = math.floor(share * len(ordered))
     return float(np.nextafter(ordered[len(ordered) - allowed - 1], np.inf))
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Evidence for texts of authors against every concept: shape (texts, concepts, features)."""
-
-    questions: Numbers
-    answers: Numbers
-    exchanges: Numbers
-
-
-def concepts(
-    chosen: Sequence[Author], rows: range, encoder: Encoder, *, neighbours: range = range(0)
-) -> list[Known]:
-    """Each author by name and the answers of some of the rows, others as neighbours."""
-    found = []
-    for author in chosen:
-        exemplars, kept = (
-            [joined(author.facts[at].question, author.facts[at].answer) for at in which]
-            for which in (rows, neighbours)
-        )
-        vectors = encoder.encode(exemplars)
-        found.append(Known([author.name], exemplars, vectors, neighbours=encoder.encode(kept)))
-    return found
-
-
-def told(known: Sequence[Known], pairs: Sequence[tuple[str, str]], encoder: Encoder) -> Told:
-    """Questions alone, answers alone, and both together, against every concept."""
-    nothing = read("")
-    found: tuple[list[Numbers], ...] = ([], [], [])
-    both = [joined(*pair) for pair in pairs]
-    encoder.encode([text for pair in pairs for text in pair] + both)
-    for (question, answer), whole in zip(pairs, both, strict=True):
-        asked, said, exchange = encoder.encode([question, answer, whole])
-        for rows, words, reply, one, other in (
-            (found[0], read(question), nothing, asked, asked),
-            (found[1], read(answer), nothing, said, said),
-            (found[2], read(question), read(answer), asked, exchange),
-        ):
-            seen_by = [k.evidence(words, reply, asked=one, exchange=other) for k in known]
-            rows.append(np.array([evidence.numbers() for evidence in seen_by]))
-    return Told(*(np.stack(rows) for rows in found))

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from classifiers.evidence import joined
 from classifiers.segments import segment
 
 HEADING = re.compile(r"\A(={2,})\s*.*?\s*\1")
 REQUEST = re.compile(r"\APlease forget [^.]*(?:\.[^.]*?)??\. (?=\S)")
-LEAST_WORDS = 4  # of a sentence, and of a part of a question that is looked at by itself
+LEAST_WORDS = 4  # of a sentence
 FACTS = 20  # of a TOFU author
 NAME = re.compile(r"[A-Z][\w'\u2019-]+(?: (?:[A-Z][\w'\u2019.-]+|bin|al|de|van|von))+")
 QUESTION_WORDS = frozenset(
@@ -46,13 +45,6 @@ class Probe:
     def forbidden(self) -> bool:
         """Whether it must be stopped."""
         return self.kind.startswith("L")
-
-    def parts(self) -> list[str]:
-        """The whole question and, if it has several, each of its sentences."""
-        whole = " ".join(self.question.split())
-        cut = [whole[s.start : s.end].strip() for s in segment(whole)]
-        cut = [text for text in cut if len(text.split()) >= LEAST_WORDS]
-        return [whole, *(cut if len(cut) > 1 else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +121,6 @@ def called(rows: Iterable[dict[str, str]]) -> str:
             if len(words) > 1:
                 counts[" ".join(words)] += 1
     return counts.most_common(1)[0][0]
-
-
-def with_answers(probe: Probe) -> list[str]:
-    """Each part of the question, joined with the answer."""
-    return [joined(part, probe.answer) for part in probe.parts()]
 
 
 def _fact(row: dict[str, str]) -> Fact:

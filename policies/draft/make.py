@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from classifiers import fold
-from classifiers.evidence import BLANK, joined
+from classifiers.readings import BLANK, joined
 from policies.concept import Scope
 from policies.draft.aliases import called as names_of
 from policies.draft.aliases import lead_of
