@@ -265,3 +265,20 @@ async def test_small_pieces_are_not_held_back_for_larger_ones() -> None:
     async with serving(Told(), Noting) as address:
         await sent(address, b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
     assert seen == [1]
+
+
+async def test_what_stands_behind_a_body_is_no_header() -> None:
+    told: list[list[bytes]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        told.append([name for name, _ in scope["headers"]])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with serving(app) as address:
+        head = b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+        body = b"2\r\n{}\r\n0\r\nAuthorization: Bearer x\r\nContent-Type: a/b\r\n\r\n"
+        assert b" 204 " in await sent(address, head + body)
+    assert told == [[b"host", b"transfer-encoding"]]

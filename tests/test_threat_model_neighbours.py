@@ -25,6 +25,7 @@ from policies import compile_policies, load_folder
 from proxy.app import FORMATS, Entry, create_app
 from proxy.chain import verify
 from proxy.config import AuditConfig, Config, UpstreamConfig, building
+from proxy.screening import Screening
 
 pytestmark = pytest.mark.server
 
@@ -321,6 +322,20 @@ async def test_a_list_of_models_names_nothing_forbidden(tmp_path: Path) -> None:
         found = [(await w.client.get(f"/v1/models/{m['id']}")).status_code for m in listed]
     assert [model["id"] for model in shown] == ["plain-7b"]
     assert found == [200, 404]
+
+
+async def test_a_list_of_models_that_cannot_be_screened_is_an_error_without_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def late(*_: object) -> None:
+        raise TimeoutError("ottoline-vask-7b")
+
+    monkeypatch.setattr(Screening, "judge", late)
+    async with lethe(tmp_path, Model(events=[{"data": [{"id": "ottoline-vask-7b"}]}])) as w:
+        answer = await w.client.get("/v1/models")
+    assert (answer.status_code, "could not be listed" in answer.text) == (500, True)
+    assert "vask" not in (answer.text + caplog.text).lower()
+    assert "Traceback" not in caplog.text
 
 
 async def test_without_a_key_nobody_is_asked(tmp_path: Path) -> None:
