@@ -202,7 +202,7 @@ SEAMS = [
         VASK),
     row("assistant turn behind a blank one", messages,
         turns(WHO, {"role": "assistant", "content": OTTO}, user("")), message(text(VASK)),
-        VASK),
+        VASK, allow=["prefill"]),
     row("first of two prompts", completions, {"prompt": [OTTO, "Two and two is"]},
         completed(VASK, " four."), VASK),
     row("question with spaces behind", chat, turns(user(OTTO + PAD)), said(VASK), VASK),
