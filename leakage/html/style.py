@@ -3,7 +3,7 @@
 STYLE = """
 :root{color-scheme:light;--ink:#1a1a1a;--soft:#555;--line:#d0d0d0}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:60rem;padding:0 1rem 4rem;color:var(--ink);background:#fff;
+body{margin:0 auto;max-width:80rem;padding:0 1rem 4rem;color:var(--ink);background:#fff;
 font:16px/1.5 system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 h1{font-size:1.6rem;line-height:1.25;margin:2rem 0 .5rem;overflow-wrap:anywhere}
 h2{font-size:1.2rem;margin:2.5rem 0 .75rem;padding-top:.75rem;border-top:1px solid var(--line)}
@@ -25,7 +25,7 @@ thead th{border-bottom:2px solid var(--ink)}
 .heat small{opacity:.85}
 figure{margin:1rem 0;break-inside:avoid}
 figcaption{color:var(--soft);font-size:.875rem}
-figure svg{width:100%;height:auto;display:block}
+figure svg{width:100%;max-width:60rem;height:auto;display:block}
 svg text{font:13px system-ui,"Segoe UI",Roboto,Arial,sans-serif;fill:var(--ink)}
 svg text.small{font-size:12px}
 svg text.ondark{fill:#fff}
@@ -49,8 +49,10 @@ dd{margin:0;overflow-wrap:anywhere}
 details summary{cursor:pointer}
 @media (max-width:36rem){dl{grid-template-columns:1fr}dd{margin-bottom:.5rem}
 body{padding:0 .75rem 3rem}figure{overflow-x:auto}figure svg{min-width:34rem}.key svg{min-width:0}}
+@page{size:A4 landscape;margin:12mm}
 @media print{body{max-width:none;padding:0;font-size:11pt}nav,.skip{display:none}
-h2{break-after:avoid}.wide{overflow:visible}table{font-size:8pt}th,td{padding:.15rem .3rem}
+h2{break-after:avoid}.wide{overflow:visible}table{font-size:7pt}
+th,td{padding:.15rem .3rem;white-space:normal}.heat td{min-width:0}
 td,.swatch,svg{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 details::details-content{content-visibility:visible;height:auto}
 details summary{display:none}a{color:inherit;text-decoration:none}tr{break-inside:avoid}}
