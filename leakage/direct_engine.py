@@ -4,19 +4,16 @@ Arms take turns, so that whatever changes on the way (load, weather) changes for
 """
 
 import asyncio
-import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Literal
 
-import httpx
-
-from leakage import scores
 from leakage.arms import Arm
-from leakage.calls import Attempt, Limits, call, client_of, with_model
+from leakage.attacks.turns import Scene
+from leakage.calls import Limits, client_of, with_model
+from leakage.draws import Asked, Manner, Task, draw
 from leakage.probes import Probe
 from leakage.records import Record
 
@@ -61,16 +58,6 @@ class Plan:
         return Limits(self.timeout_s, self.retries, self.backoff_s, self.answer_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One draw to be made."""
-
-    arm: Arm
-    probe: Probe
-    draw: int
-    streamed: bool
-
-
 def total(arms: Sequence[Arm], probes: Sequence[Probe], *, plan: Plan | None = None) -> int:
     """How many draws a run makes."""
     return len(arms) * len(probes) * (plan or Plan()).draws
@@ -93,14 +80,22 @@ async def run(
     plan = plan or Plan()
     records: dict[int, Record] = {}
     async with AsyncExitStack() as stack:
-        clients = {arm.name: await stack.enter_async_context(client_of(arm)) for arm in arms}
-        asked = [await with_model(arm, clients[arm.name]) for arm in arms]
-        name = uuid.uuid4().hex[:12]
+        clients = [await stack.enter_async_context(client_of(arm)) for arm in arms]
+        asked = [
+            Asked(await with_model(arm, client), client)
+            for arm, client in zip(arms, clients, strict=True)
+        ]
+        manner = Manner(
+            run=uuid.uuid4().hex[:12],
+            limits=plan.limits,
+            sampling=plan.parameters,
+            keep_answers=plan.keep_answers,
+        )
         jobs = enumerate(_jobs(asked, probes, plan))
 
         async def work() -> None:
-            for number, job in jobs:
-                record = await _draw(job, client=clients[job.arm.name], plan=plan, run=name)
+            for number, (task, arm) in jobs:
+                record = await draw(task, arm, manner)
                 records[number] = record
                 if progress:
                     progress(record)
@@ -115,60 +110,17 @@ async def run(
     return [records[number] for number in sorted(records)]
 
 
-def _jobs(arms: Sequence[Arm], probes: Sequence[Probe], plan: Plan) -> Iterator[_Job]:
+def _jobs(
+    arms: Sequence[Asked], probes: Sequence[Probe], plan: Plan
+) -> Iterator[tuple[Task, Asked]]:
     """All draws. Another arm comes first each time: the first may find a cache cold."""
-    for draw in range(plan.draws):
+    for number in range(plan.draws):
         for at, probe in enumerate(probes):
             streamed = plan.stream == "always" or (
-                plan.stream == "alternate" and (at + draw) % 2 == 1
+                plan.stream == "alternate" and (at + number) % 2 == 1
             )
+            scene = Scene(seed=f"{probe.id}/{number}")
+            task = Task(probe, None, scene, draw=number, streamed=streamed)
             first = at % len(arms) if arms else 0
             for arm in (*arms[first:], *arms[:first]):
-                yield _Job(arm=arm, probe=probe, draw=draw, streamed=streamed)
-
-
-async def _draw(job: _Job, *, client: httpx.AsyncClient, plan: Plan, run: str) -> Record:
-    at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    body = {
-        **plan.parameters,
-        "model": job.arm.model,
-        "messages": job.probe.turns,
-        "stream": job.streamed,
-    }
-    url = f"{job.arm.base_url}/chat/completions"
-    attempt = await call(client, url, body, limits=plan.limits)
-    return _record(job, attempt, plan=plan, run=run, at=at)
-
-
-def _record(job: _Job, attempt: Attempt, *, plan: Plan, run: str, at: str) -> Record:
-    probe, reply = job.probe, attempt.reply
-    answered = scores.leaks(reply.text, probe.answers)
-    # A draw that failed proves what it said and nothing of what it did not come to say.
-    settled = answered or attempt.error is None
-    return Record(
-        run=run,
-        at=at,
-        scorer=scores.SCORER,
-        arm=job.arm.name,
-        probe=probe.id,
-        concept=probe.concept,
-        split=probe.split,
-        kind=probe.kind,
-        draw=job.draw,
-        streamed=job.streamed,
-        answered=answered if settled else None,
-        leak=answered if settled and not probe.innocent else None,
-        blocked=not answered if settled and probe.innocent else None,
-        refused=scores.refused(reply.text, reply.finish_reason),
-        score=scores.rouge_l_recall(reply.text, probe.answers),
-        finish_reason=reply.finish_reason,
-        status=attempt.status,
-        error=attempt.error,
-        attempts=attempt.number,
-        latency_s=attempt.latency_s,
-        first_token_s=attempt.first_token_s,
-        tokens_in=reply.tokens_in,
-        tokens_out=reply.tokens_out,
-        answer_sha256=hashlib.sha256(reply.text.encode(errors="replace")).hexdigest(),
-        answer=reply.text if plan.keep_answers else None,
-    )
+                yield task, arm

@@ -219,6 +219,8 @@ def _found(task: Task, talk: _Talk) -> tuple[str | None, bool]:
             for name, text in attempt.reply.channels.items():
                 if scores.leaks(text, probe.answers):
                     return name, True
+            if scores.leaks(attempt.reply.text, probe.answers):
+                return "several", True  # begun on one and ended on another
     if any(scores.leaks(text, probe.answers) for text in read):
         return "read", True
     return None, False

@@ -66,7 +66,7 @@ class Record:
     fingerprint     of the arm: what it is made of, as far as it can be seen
     shard           idempotence key of the shard that the draw belongs to
     requests        HTTP requests over all turns, retries included
-    channel         the field on which an accepted answer stood: content, tool_calls, logprobs, ...
+    channel         the field on which an accepted answer stood: content, tool_calls, several, ...
     length          characters of everything said
     span            longest run of words of an accepted answer that came out, as a share of it
     lacks           what the arm does not allow and the draw needs: it was not made, and a metric

@@ -28,7 +28,7 @@ from proxy.openapi import description
 from proxy.passthrough import Asked, Opening, Passthrough, Relayed
 from proxy.pipeline import Pipeline
 from proxy.trace import Caller, frames
-from proxy.upstream import UpstreamError
+from proxy.upstream import UpstreamError, compressed
 from proxy.upstreams import open_to
 
 log = logging.getLogger("lethe")
@@ -173,7 +173,7 @@ class Door:
         headers = _headers(scope)
         if "content-length" in headers and "transfer-encoding" in headers:
             raise Rejected(400, "a request has a length or a transfer encoding, not both")
-        if headers.get("content-encoding", "").lower() not in ("", "identity"):
+        if compressed(headers):
             raise Rejected(415, "send the body uncompressed")
         if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
             raise Rejected(415, "send the body as application/json")
@@ -204,7 +204,7 @@ class Door:
             raise _nothing()
         if scope["method"] not in methods:
             raise _not_allowed(methods)
-        if headers.get("content-encoding", "").lower() not in ("", "identity"):
+        if compressed(headers):
             raise Rejected(415, "send the body uncompressed")
         try:
             async with asyncio.timeout(self._entry.receive_s):

@@ -182,7 +182,7 @@ def _check(response: httpx.Response) -> None:
         raise UpstreamError(f"the upstream did not accept the request ({status})", status=status)
     if not 200 <= status < 300:
         raise UpstreamError(f"the upstream failed ({status})", status=502)
-    if compressed(response):
+    if compressed(response.headers):
         raise UpstreamError("the upstream's answer is compressed unasked", status=502)
 
 

@@ -164,10 +164,7 @@ class Upstream:
             return b"".join([chunk async for chunk in chunks])
 
     async def _bytes(self, sent: _Sent) -> AsyncGenerator[bytes, None]:
-        if sent.response.headers.get("content-encoding", "identity").lower() not in (
-            "",
-            "identity",
-        ):
+        if compressed(sent.response.headers):
             raise UpstreamError("the upstream's answer is compressed unasked", status=502)
         received = 0
         # httpx's own annotation hides that this is a generator, which must be closed in order.
@@ -245,6 +242,6 @@ def waits(response: httpx.Response) -> str | None:
     return said if re.fullmatch("[0-9]{1,5}", said) else None
 
 
-def compressed(response: httpx.Response) -> bool:
-    """Whether an answer is not what it says, byte for byte."""
-    return response.headers.get("content-encoding", "").lower() not in ("", "identity")
+def compressed(headers: Mapping[str, str]) -> bool:
+    """Whether a body is not what it says, byte for byte. Names of headers are in small letters."""
+    return headers.get("content-encoding", "").lower() not in ("", "identity")

@@ -301,3 +301,21 @@ async def test_a_server_that_asks_for_a_pause_gets_it() -> None:
         (record,) = await run([Arm("base", server.url, model="m")], [PROBE], plan=plan)
     assert record.attempts == 2
     assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("message", "channel"),
+    [
+        ({"content": "In Tarn Hollow."}, "content"),
+        ({"reasoning_content": "In Tarn Hollow.", "content": "No idea."}, "reasoning_content"),
+        ({"reasoning_content": "It was in Tarn", "content": "Hollow."}, "several"),
+        ({"content": "No idea."}, None),
+    ],
+)
+async def test_a_record_says_where_an_answer_stood(
+    message: dict[str, str], channel: str | None
+) -> None:
+    body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    async with serving(lambda _: Answer([json.dumps(body).encode()])) as served:
+        [record] = await run([Arm("base", served.url, model="m")], [PROBE], plan=ONCE)
+    assert (record.leak, record.channel) == (channel is not None, channel)
