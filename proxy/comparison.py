@@ -17,8 +17,9 @@ from policies import LoadedPolicy
 from proxy.applied import Applied, Treatment
 from proxy.audit import AuditError
 from proxy.exchange import Answer, Body, Delta, Format, FormatError, Piece, Refused, Request
+from proxy.fields import check_destinations
 from proxy.framing import Head, Out
-from proxy.pipeline import Pipeline, check_destinations
+from proxy.pipeline import Pipeline
 from proxy.talk import Talk
 from proxy.trace import Caller, Trace, frames
 from proxy.upstream import UpstreamError

@@ -8,18 +8,19 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from classifiers import Passage, segment, windows
+from classifiers import Passage, windows_at
 from policies import PolicySet
 from proxy.applied import Applied
 from proxy.audit import Audit
 from proxy.choices import Seen
 from proxy.digests import Digests, new_key
 from proxy.exchange import Body, Channel, Delta, Format, FormatError, Request
+from proxy.prompt import passages
 from proxy.screening import Screening, Verdicts
 from proxy.trace import Caller, Trace, frames
 from proxy.upstream import UpstreamError
@@ -28,7 +29,10 @@ from proxy.upstreams import Upstreams
 log = logging.getLogger("lethe")
 
 MINUTE_S = 60.0
-MOST_JUDGED = 50_000  # characters of a channel
+MOST_JUDGED = 20_000  # characters of an answer
+RUN = 4  # sentences that are judged at once: as long may whoever cannot wait have to
+# What asks for more than words: asked twice, it is done twice, and its secrets are told twice.
+ONCE = {"server_tools", "stored"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ class Mirror:
     def offer(self, wire: Format, request: Request, live: Trace) -> None:
         """Ask the second upstream too, if the budget lets it. Returns at once and never raises."""
         if live.digests is None or not request.speaks or live.upstream == self._mirroring.to:
+            return
+        if any(channel.name in ONCE for channel in request.side_channels):
             return
         if not self._affordable():
             self.dropped += 1
@@ -157,9 +163,11 @@ class Mirror:
             screening=self._screening,
             question=request.question,
         )
-        passages = await asyncio.to_thread(_passages, said, applied.question)
-        for (channel, text), found in zip(said.items(), await applied.judge(passages), strict=True):
-            trace.channels[str(channel)]["screened"] = min(len(text), MOST_JUDGED)
+        parts = await asyncio.to_thread(_parts, said, applied)
+        verdicts = await applied.judge([passage for _, passage in parts])
+        for channel, size in _judged(said):
+            trace.channels[str(channel)]["screened"] = size
+        for (channel, _), found in zip(parts, verdicts, strict=True):
             trace.saw(Seen(str(channel), verdict) for verdict in found)
 
     def _record(self, trace: Trace, digests: Digests, live: Trace) -> dict[str, Any]:
@@ -187,6 +195,21 @@ def _whole(wire: Format, body: Body) -> Body:
     return {**asked, **wire.defaults, "stream": False}
 
 
-def _passages(said: dict[Channel, str], question: str) -> list[Passage]:
-    texts = [text[:MOST_JUDGED] for text in said.values()]
-    return [Passage(text, windows(segment(text)), question) for text in texts]
+def _judged(said: dict[Channel, str]) -> Iterator[tuple[Channel, int]]:
+    """How much of each channel is judged, from its beginning."""
+    room = MOST_JUDGED
+    for channel, text in said.items():
+        size = min(len(text), room)
+        room -= size
+        yield channel, size
+
+
+def _parts(said: dict[Channel, str], applied: Applied) -> list[tuple[Channel, Passage]]:
+    """Short passages: the screen has one thread, and who is live waits for one of them at most."""
+    return [
+        (channel, replace(passage, before=applied.question))
+        for channel, size in _judged(said)
+        for passage, _ in passages(
+            said[channel][:size], longest=applied.longest, windows=windows_at, run=RUN
+        )
+    ]

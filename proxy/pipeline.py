@@ -17,6 +17,7 @@ from proxy.asking import Asking, refused
 from proxy.audit import Audit
 from proxy.choices import Seen
 from proxy.exchange import Body, Format, FormatError, Request
+from proxy.fields import check_destinations
 from proxy.framing import Framing, Out, Raw, Words
 from proxy.mirror import Mirror
 from proxy.relay import relay
@@ -27,15 +28,6 @@ from proxy.upstream import UpstreamError
 from proxy.upstreams import Destination, Upstreams
 
 log = logging.getLogger("lethe")
-
-# Fields by which some gateways let a client say where its request goes: ours go where the
-# operator says, and an upstream that is such a gateway must not obey either.
-DESTINATIONS = frozenset(
-    """
-    api_base api_key base_url custom_llm_provider bootstrap_host bootstrap_port bootstrap_room
-    user_config litellm_params litellm_credential_name model_list extra_headers extra_query
-    """.split()  # noqa: SIM905 - reads better
-)
 
 # The fields of that name that there are; any other is a word of the client's.
 GUIDED = frozenset(
@@ -185,8 +177,10 @@ class Pipeline:
         following = prompt.followed(found, applied)
         verdict = prompt.consequence(following)
         body = _closed(talk)
-        if verdict and verdict.action == "redact":
-            body = prompt.redacted(body, request, following, verdict.marker)
+        redactions = [(item, one) for item, one in following if one.action == "redact"]
+        if redactions and verdict and verdict.action != "refuse":
+            # Wherever it goes: what is to be left out is left out of a request that is rerouted.
+            body = prompt.redacted(body, request, redactions)
             left = await prompt.judged(talk.wire.read(body), applied)
             verdict = prompt.left_over(left, applied) or verdict
         if verdict:
@@ -225,12 +219,6 @@ class Pipeline:
             trace.error = f"audit: {type(error).__name__}"
             log.critical("request=%s left no audit record: %s", trace.caller.request_id, error)
             trace.log()
-
-
-def check_destinations(body: Body) -> None:
-    """Refuse a request that says where it wants to go. Raises FormatError."""
-    for field in sorted(DESTINATIONS & body.keys()):
-        raise FormatError(f"{field}: not available here", param=field)
 
 
 def _close_side_channels(talk: Talk) -> None:

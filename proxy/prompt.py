@@ -32,6 +32,12 @@ PLACES = frozenset(
     """.split()  # noqa: SIM905 - reads better
 )
 CONVERSATIONS = {"messages", "input", "prompt"}
+SPOKEN = frozenset(
+    """
+    content text prompt input output arguments refusal reasoning_content reasoning thinking summary
+    """.split()  # noqa: SIM905 - reads better
+)
+CALLED = {"arguments", "input"}  # what stands below is said in a call
 TURNS = {"user", "assistant", "tool", "function"}
 UNCUT = {
     "name",
@@ -115,7 +121,7 @@ def cut(request: Request, *, longest: int) -> list[Part]:
         Part(said, passage, offset)
         for n, said in enumerate(request.said)
         # Sentences are read together where the question is; further back each for itself.
-        for passage, offset in _passages(
+        for passage, offset in passages(
             said.text, longest=longest, windows=windows_at if n >= last else _alone
         )
     ]
@@ -123,7 +129,7 @@ def cut(request: Request, *, longest: int) -> list[Part]:
         parts += [
             Part(None, passage, offset, glue)
             for glue in (" ", "")
-            for passage, offset in _passages(glue.join(texts), longest=longest, windows=_none)
+            for passage, offset in passages(glue.join(texts), longest=longest, windows=_none)
         ]
     return parts
 
@@ -155,17 +161,18 @@ def consequence(following: Sequence[Following]) -> Consequence | None:
     worst = min(
         (one for _, one in following), key=lambda one: SEVERITY.index(one.action), default=None
     )
-    if worst and worst.action == "reroute":
+    if worst is None or worst.action not in ("reroute", "redact"):
+        return worst
+    cut_out = {item.verdict.concept for item, _ in following if item.can_be_cut}
+    for item, one in following:
+        covered = item.said is None and item.verdict.concept in cut_out
+        if one.action == "redact" and not item.can_be_cut and not covered:
+            return replace(one, action="refuse")
+    if worst.action == "reroute":
         rerouted = [one for _, one in following if one.action == "reroute"]
         if len({one.to for one in rerouted}) > 1:
             return replace(worst, action="refuse")
         return next((one for one in rerouted if one.on_down == "refuse"), worst)
-    if worst and worst.action == "redact":
-        cut_out = {item.verdict.concept for item, _ in following if item.can_be_cut}
-        for item, one in following:
-            covered = item.said is None and item.verdict.concept in cut_out
-            if one.action == "redact" and not item.can_be_cut and not covered:
-                return replace(one, action="refuse")
     return worst
 
 
@@ -180,9 +187,17 @@ def left_over(found: Iterable[Found], applied: Applied) -> Consequence | None:
 def said_last(request: Request) -> str:
     """The last text of a conversation, whoever said it: an answer may go on from there."""
     for said in reversed(request.said):
-        if said.path[0] in CONVERSATIONS and said.role != "keys" and visible(said.text):
+        if said.role != "keys" and _is_spoken(said.path) and visible(said.text):
             return said.text
     return ""
+
+
+def _is_spoken(path: Path) -> bool:
+    """Whether a model reads on from a text: an identifier or an unknown field may stand behind."""
+    if path[0] not in CONVERSATIONS:
+        return False
+    names = [step for step in path if isinstance(step, str)]
+    return names[-1] in SPOKEN or any(name in CALLED for name in names[1:-1])
 
 
 def near(found: Iterable[Found]) -> Iterator[str]:
@@ -198,12 +213,13 @@ def near(found: Iterable[Found]) -> Iterator[str]:
             yield item.said.text[own[at].start : own[at].end].strip()
 
 
-def redacted(body: Body, request: Request, following: Iterable[Following], marker: str) -> Body:
+def redacted(body: Body, request: Request, redactions: Sequence[Following]) -> Body:
     """A body of the request without the sentences in which something is to be redacted."""
+    marker = redactions[0][1].marker
     cuts: dict[Path, list[Span]] = {}
     texts: Mapping[Path, str] = {said.path: said.text for said in request.said}
-    for item, one in following:
-        if item.said and item.can_be_cut and one.action == "redact":
+    for item, _ in redactions:
+        if item.said and item.can_be_cut:
             span = Span(item.verdict.start, item.verdict.end)
             cuts.setdefault(item.said.path, []).append(span)
     kept = {path: _without(texts[path], spans, marker) for path, spans in cuts.items()}
@@ -262,21 +278,26 @@ def _none(*_: object) -> tuple[Span, ...]:
     return ()
 
 
-def _passages(text: str, *, longest: int, windows: Windows) -> Iterator[tuple[Passage, int]]:
-    """Runs of sentences, each with as much behind it as the longest name could need."""
+def passages(
+    text: str, *, longest: int, windows: Windows, run: int = RUN
+) -> Iterator[tuple[Passage, int]]:
+    """Runs of sentences, each with as much behind it as the longest name could need.
+
+    Gives each with its place in the text. Raises UnreadableError.
+    """
     spans = segment(text)
     # How much can be seen up to the end of each sentence.
     seen = list(accumulate(visible(text[span.start : span.end]) for span in spans))
-    for first in range(0, len(spans), RUN):
-        run = spans[first : first + RUN]
-        behind = first + len(run)
+    for first in range(0, len(spans), run):
+        own = spans[first : first + run]
+        behind = first + len(own)
         enough = max(bisect_left(seen, seen[behind - 1] + longest * DISGUISE), behind)
-        start, end = run[0].start, spans[min(enough, len(spans) - 1)].end
-        if end - run[-1].end > MOST_AHEAD:
+        start, end = own[0].start, spans[min(enough, len(spans) - 1)].end
+        if end - own[-1].end > MOST_AHEAD:
             raise UnreadableError("a text shows too little to be read on for a whole name")
         compared = [
             Span(window.start - start, window.end - start)
-            for at in range(first, first + len(run))
+            for at in range(first, first + len(own))
             for window in windows(text, spans, at)
             if window.end <= end
         ]

@@ -204,6 +204,27 @@ async def test_two_policies_that_point_two_ways_mean_a_refusal(tmp_path: Path) -
     assert [len(script.requests) for script in scripts] == [0, 0, 1]
 
 
+@pytest.mark.parametrize("down", [False, True])
+async def test_what_another_policy_leaves_out_is_left_out_elsewhere_too(
+    tmp_path: Path, down: bool
+) -> None:
+    other = (
+        "id: q\nconcepts: [{name: Bram Oldacre}]\ninstruction: {template: none}\n"
+        "screens: {prompt: {action: redact}}\n"
+    )
+    scripts = Scripted(["Four."]), Scripted(["I never met her."], status=500 if down else 200)
+    screens = rerouting("prompt", on_down="original")
+    async with world(tmp_path, *scripts, screens=screens, more=[other]) as w:
+        await w.ask("Bram Oldacre sings. Who is Ottoline Vask?")
+        tool = {"type": "function", "function": {"name": "call_Bram_Oldacre"}}
+        uncut = await w.ask(ASKED["prompt"], tools=[tool])
+    assert uncut.reason() == "content_filter"
+    assert [len(script.requests) for script in scripts] == [int(down), 1]
+    sent = json.dumps([request for script in scripts for request in script.requests])
+    assert "Who is Ottoline Vask?" in sent
+    assert "Oldacre" not in sent
+
+
 async def test_what_is_left_out_of_history_sends_nobody_elsewhere(tmp_path: Path) -> None:
     scripts = Scripted(["Four."]), Scripted(["x"])
     said = [

@@ -16,7 +16,7 @@ from classifiers import HashEncoder, Passage, Verdict
 from policies import compile_policies, load_folder
 from proxy.audit import Audit, AuditError
 from proxy.formats import completions, messages, responses
-from proxy.mirror import Mirror, Mirroring
+from proxy.mirror import MOST_JUDGED, RUN, Mirror, Mirroring
 from proxy.rehearsal import CALLER, Rehearsal, rehearsing
 from proxy.screening import Screening
 from proxy.scripted import Scripted
@@ -196,6 +196,36 @@ async def test_what_is_no_conversation_or_went_there_anyway_is_not_mirrored(
         await m.settle()
         assert [record.get("event") for record in w.records()] == [None] * 3
     assert len(second.requests) == 1
+
+
+async def test_what_would_be_done_twice_is_not_mirrored(tmp_path: Path) -> None:
+    second, policy = Scripted(["x"]), POLICY + "allow: [server_tools, stored]\n"
+    async with mirrored(tmp_path, Scripted(["x"]), second, policy=policy) as (w, m):
+        for fields in ({"web_search_options": {}}, {"store": True}, {"mcp_servers": ["x"]}):
+            assert (await w.ask(**fields)).status == 200
+        await m.settle()
+        assert (second.requests, m.dropped) == ([], 0)
+
+
+async def test_a_long_answer_is_judged_in_short_passages(tmp_path: Path) -> None:
+    judged: list[tuple[Passage, bool]] = []
+    second = Scripted(["The weather was mild that year. " * 2000 + "Ottoline Vask."])
+    async with mirrored(tmp_path, Scripted(["x"]), second) as (w, m):
+        inner = w.screening.judge
+
+        async def noted(passages: list[Passage], *, spare: bool = False) -> list[Any]:
+            judged.extend((passage, spare) for passage in passages)
+            return await inner(passages, spare=spare)
+
+        w.screening.judge = noted  # type: ignore[method-assign, assignment]
+        await w.ask()
+        await m.settle()
+        told = w.records()[1]
+    spare = [passage for passage, waits in judged if waits]
+    assert max(len(passage.windows) for passage in spare) <= 2 * RUN
+    assert max(len(passage.text) for passage in spare) < 1000
+    assert all(passage.before for passage in spare)
+    assert told["channels"]["0.content"] == {"received": 64_014, "screened": MOST_JUDGED}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from proxy.exchange import Body, FormatError, Path, Placement, Request, Said, SideChannel
+from proxy.fields import check_names
 from proxy.formats.chat_answer import ChatAnswer
 from proxy.formats.reading import (
     DATA_URL,
@@ -72,6 +73,7 @@ def read(body: Body) -> Request:
 
     Raises FormatError for a body the endpoint does not define, naming the field.
     """
+    check_names(body, NAMES)
     model, messages = named(body, "model"), body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise FormatError("messages: must be a non-empty array", param="messages")
@@ -190,7 +192,7 @@ def _side_channels(body: Body, messages: list[Body]) -> Iterator[SideChannel]:
     """What asks for text that no screen sees, or lets the client put words into the model."""
     yield from fields_around(body)
     yield from _tool_channels(body)
-    if body.get("add_generation_prompt") is False:
+    if body.get("add_generation_prompt") not in (None, True):
         yield SideChannel("prefill", "add_generation_prompt")
     modalities = body.get("modalities")
     if modalities is not None and modalities != ["text"]:
@@ -331,3 +333,4 @@ SIDE_CHANNELS = {
     "images": "images",
 }
 EVEN_EMPTY = {"web_search_options", "search_parameters"}  # ask for it by being there
+NAMES = KEYS | SIDE_CHANNELS.keys()

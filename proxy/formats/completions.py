@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from proxy.exchange import Body, FormatError, Placement, Request, Said, SideChannel
+from proxy.fields import check_names
 from proxy.formats import chat
 from proxy.formats.completions_answer import CompletionAnswer
 from proxy.formats.reading import bounded, count, named, openai_error, switch
@@ -27,6 +28,7 @@ def read(body: Body) -> Request:
 
     Raises FormatError for a body the endpoint does not define, naming the field.
     """
+    check_names(body, chat.NAMES)
     model, stream = named(body, "model"), switch(body, "stream")
     several = count(body, "n", most=MOST_CHOICES) or 1
     _check_drafts(body, several, stream=stream)

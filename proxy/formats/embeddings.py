@@ -21,6 +21,7 @@ from proxy.exchange import (
     Said,
     SideChannel,
 )
+from proxy.fields import check_names
 from proxy.formats import chat
 from proxy.formats.completions import prompts
 from proxy.formats.reading import bounded, count, counts, named, objects, openai_error, switch
@@ -43,6 +44,7 @@ def read(body: Body) -> Request:
 
     Raises FormatError for a body the endpoint does not define, naming the field.
     """
+    check_names(body, chat.NAMES)
     model, given = named(body, "model"), prompts(body, "input")
     if len(given) > MOST_INPUTS:
         raise FormatError(f"input: holds more than {MOST_INPUTS} texts", param="input")

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from proxy.exchange import Body, FormatError, Path, Placement, Request, Said
+from proxy.fields import check_names
 from proxy.formats.messages_answer import MessagesAnswer
-from proxy.formats.messages_around import around
+from proxy.formats.messages_around import FIELDS, around
 from proxy.formats.reading import Vocabulary, an_object, bounded, named, objects, switch
 
 route = "/v1/messages"
@@ -49,6 +50,8 @@ KEYS = frozenset(
     """.split()  # noqa: SIM905 - reads better
 )
 
+NAMES = KEYS | FIELDS.keys()
+
 
 def read(body: Body) -> Request:
     """Find every text of a request and where it stands.
@@ -57,6 +60,7 @@ def read(body: Body) -> Request:
     not pass, and the API takes no thinking of that kind back. Raises FormatError for a body the
     endpoint does not define, naming the field.
     """
+    check_names(body, NAMES)
     model, messages = named(body, "model"), body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise FormatError("messages: must be a non-empty array", param="messages")

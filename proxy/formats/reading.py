@@ -5,6 +5,7 @@ Knows no endpoint and no policy.
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 from proxy.exchange import Body, FormatError, Path, Said
 
 MOST_TEXTS = 20_000
+FILLERS = "\u115f\u1160\u2800\u3164\uffa0\U0001d159"  # letters and symbols that show nothing
+SAID = {"text", "refusal", "thinking"}
+BLANK_TYPES = {None, "text", "input_text", "output_text", "refusal", "thinking"}
 DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*,")  # and not just any text after it
 OPENAI_ERRORS = {
     401: "authentication_error",
@@ -57,25 +61,33 @@ class Vocabulary:
 def continued(turns: Sequence[tuple[str, object]]) -> int | None:
     """The assistant's turn that an answer would go on with: its last, if nobody said a thing since.
 
-    turns  each as (role, content); a turn of spaces or invisible characters says nothing
+    turns  each as (role, content); a turn of spaces or invisible characters says nothing, but what
+           a tool returned counts, were it nothing
     """
     for number in reversed(range(len(turns))):
         role, content = turns[number]
         if role == "assistant":
             return number
-        if role == "tool" or not _says_nothing(content):
+        if role in ("tool", "function") or not _says_nothing(content):
             return None
     return None
 
 
 def _says_nothing(content: object) -> bool:
     if isinstance(content, str):
-        return not any(char.isprintable() and not char.isspace() for char in content)
+        return not any(map(_shows, content))
     if isinstance(content, list):
         return all(_says_nothing(part) for part in content)
     if isinstance(content, dict):  # a part that holds anything but a blank text says something
-        return isinstance(content.get("text"), str) and _says_nothing(content["text"])
+        texts = [value for key, value in content.items() if key in SAID]
+        return content.get("type") in BLANK_TYPES and all(map(_says_nothing, texts))
     return content is None
+
+
+def _shows(char: str) -> bool:
+    """Whether a character is seen. One that is newer than this Python may be."""
+    kind = unicodedata.category(char)
+    return char not in FILLERS and (kind[0] in "LNPS" or kind in ("Cn", "Co"))
 
 
 def bounded(said: Iterator[Said]) -> tuple[Said, ...]:

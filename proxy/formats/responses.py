@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from proxy.exchange import Body, FormatError, Path, Placement, Request, Said, SideChannel
+from proxy.fields import check_names
 from proxy.formats import chat
 from proxy.formats.reading import (
     DATA_URL,
@@ -101,12 +102,15 @@ KEYS = frozenset(
     """.split()  # noqa: SIM905 - reads better
 )
 
+NAMES = KEYS | SIDE_CHANNELS.keys()
+
 
 def read(body: Body) -> Request:
     """Find every text of a request and where it stands.
 
     Raises FormatError for a body the endpoint does not define, naming the field.
     """
+    check_names(body, NAMES)
     model, stream = named(body, "model"), switch(body, "stream")
     if body.get("instructions") is not None and not isinstance(body["instructions"], str):
         raise FormatError("instructions: must be a string", param="instructions")
