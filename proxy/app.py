@@ -7,6 +7,7 @@ of the client's.
 import asyncio
 import hmac
 import logging
+import re
 import uuid
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing, suppress
@@ -32,6 +33,8 @@ from proxy.upstream import UpstreamError, compressed
 from proxy.upstreams import open_to
 
 log = logging.getLogger("lethe")
+
+_HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::[0-9]*)?")
 
 WIRES: tuple[Format, ...] = (chat, completions, responses, embeddings, messages, messages_count)
 FORMATS: Mapping[str, Format] = {wire.route: wire for wire in WIRES}
@@ -146,8 +149,9 @@ class Door:
     def _admitted(self, scope: Scope) -> str:
         """The tenant that asks. Raises Rejected."""
         headers = _headers(scope)
-        host = headers.get("host", "").rsplit(":", 1)[0] if headers.get("host") else ""
-        if self._entry.hosts and host.strip("[]").lower() not in self._entry.hosts:
+        host = _HOST.fullmatch(headers.get("host", ""))
+        name = (host[1] or host[2] or "").lower() if host else ""
+        if self._entry.hosts and name not in self._entry.hosts:
             raise Rejected(421, "this host is not served here")
         if not self._entry.tenants:
             return "default"

@@ -205,6 +205,36 @@ async def test_what_is_not_supported_does_not_exist(
 GOOD = json.dumps({"model": "m", "messages": MESSAGES}).encode()
 
 
+async def test_a_host_is_known_with_and_without_its_port(tmp_path: Path) -> None:
+    entry = Entry(hosts=frozenset({"::1", "a.example"}))
+    found = {}
+    async with (
+        serving(tmp_path, Scripted(["x"]), entry=entry) as url,
+        httpx.AsyncClient() as client,
+    ):
+        for host in (
+            "[::1]",
+            "[::1]:8484",
+            "A.example",
+            "a.example:1",
+            "::1",
+            "[::2]",
+            "[a.example",
+        ):
+            sent = {"content-type": "application/json", "host": host}
+            response = await client.post(f"{url}/chat/completions", content=GOOD, headers=sent)
+            found[host] = response.status_code
+    assert found == {
+        "[::1]": 200,
+        "[::1]:8484": 200,
+        "A.example": 200,
+        "a.example:1": 200,
+        "::1": 421,
+        "[::2]": 421,
+        "[a.example": 421,
+    }
+
+
 @pytest.mark.parametrize(
     ("content", "headers", "status"),
     [

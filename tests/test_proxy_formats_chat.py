@@ -109,6 +109,10 @@ def test_a_type_that_is_prose_is_a_text() -> None:
         ({"stop_token_ids": [1]}, "stop", "stop_token_ids"),
         ({"previous_response_id": "r"}, "stored", "previous_response_id"),
         ({"messages": [{"role": "user", "prefix": True}]}, "prefill", "messages[0].prefix"),
+        ({"messages": [{**HELLO, "images": ["AAAA"]}]}, "images", "messages[0].images"),
+        ({"messages": [{**HELLO, "video": "x"}]}, "files", "messages[0].video"),
+        ({"add_generation_prompt": 0}, "prefill", "add_generation_prompt"),
+        ({"add_generation_prompt": "false"}, "prefill", "add_generation_prompt"),
         ({"audio": {"voice": "x"}}, "audio", "audio"),
         ({"web_search_options": {}}, "server_tools", "web_search_options"),
         ({"plugins": [{"id": "web"}]}, "server_tools", "plugins"),
@@ -178,6 +182,21 @@ def test_a_type_that_is_prose_is_a_text() -> None:
 def test_what_goes_around_the_screens_is_named(fields: Body, name: str, param: str) -> None:
     found = [(c.name, c.param) for c in chat.read(body(**fields)).side_channels]
     assert found == [(name, param)]
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        {"role": "user", "content": "\U0001fa77"},  # a heart that is newer than Python's tables
+        {"role": "user", "content": "\uf8ff"},
+        {"role": "user", "content": "?"},
+        {"role": "tool", "tool_call_id": "c", "content": ""},
+        {"role": "function", "name": "f", "content": None},
+    ],
+)
+def test_a_turn_that_shows_anything_and_a_result_end_a_prefill(turn: Body) -> None:
+    turns = [HELLO, {"role": "assistant", "content": "She"}, turn]
+    assert chat.read(body(messages=turns)).side_channels == ()
 
 
 def test_what_is_switched_off_is_no_side_channel() -> None:

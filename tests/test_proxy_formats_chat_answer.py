@@ -352,3 +352,13 @@ def test_no_shape_of_an_upstream_raises_anything_else(choice: Body) -> None:
             continue
         answer.response([*pieces, Finished(0, "stop")])
         answer.events(pieces)
+
+
+def test_the_only_choice_needs_no_index() -> None:
+    def heard(number: int) -> list[Piece]:
+        request = chat.read({"model": "m", "n": number, "messages": [{"role": "user"}]})
+        return chat.answer(request).feed({"choices": [{"index": None, "delta": {"content": "x"}}]})
+
+    assert heard(1) == [Delta(Channel(0), "x")]
+    with pytest.raises(FormatError):
+        heard(2)

@@ -63,6 +63,17 @@ PART_CHANNELS = {
 }
 MEDIA = {kind for kind, name in PART_CHANNELS.items() if name}
 SEALED = {"signature", "data"}  # of reasoning that comes back: what only the upstream can read
+# Of a message: what puts words into the model's mouth, and media that some servers take there.
+AROUND = {
+    "prefix": "prefill",
+    "partial": "prefill",
+    "audio": "audio",
+    "input_audio": "audio",
+    "images": "images",
+    "image_url": "images",
+    "video": "files",
+    "videos": "files",
+}
 REASONED = ("reasoning_details", "thinking_blocks")
 CLIENT_TOOLS = {"function", "custom"}  # the client runs them: results come through the screens
 TOOL_FIELDS = {*CLIENT_TOOLS, "type", "strict", "cache_control", "name", "description"}
@@ -201,7 +212,7 @@ def _side_channels(body: Body, messages: list[Body]) -> Iterator[SideChannel]:
     if last is not None:
         yield SideChannel("prefill", f"messages[{last}]")
     for number, message in enumerate(messages):
-        for field, name in (("prefix", "prefill"), ("partial", "prefill"), ("audio", "audio")):
+        for field, name in AROUND.items():
             if message.get(field):
                 yield SideChannel(name, f"messages[{number}].{field}")
         for field in REASONED:

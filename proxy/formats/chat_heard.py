@@ -92,6 +92,8 @@ class Heard:
 
     def _index(self, choice: Body) -> int:
         index = choice.get("index", 0)
+        if index is None and self._choices == 1:
+            return 0
         if type(index) is not int or not 0 <= index < self._choices:
             raise FormatError("choices: an index that was not asked for")
         return index
