@@ -151,6 +151,9 @@ def _contradictions(policy: Policy, document: Document) -> Iterator[Problem]:
             if len(fold(name).replace(" ", "")) < LEAST:
                 message = f"needs at least {LEAST} letters or digits to be recognised in a text"
                 yield document.problem(place, message)
+    if _says_a_name(policy.release.redaction, policy.concepts):
+        message = "holds a concept's name or alias, which a redaction must not say; leave it out"
+        yield document.problem(("release", "redaction"), message)
     for number, wording in enumerate(policy.refusal):
         if _says_a_name(wording, policy.concepts):
             listed: KeyPath = ("refusal", number)

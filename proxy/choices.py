@@ -4,7 +4,8 @@ Knows no HTTP and no wire format. Fails by raising: whoever drives it refuses wh
 """
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -20,13 +21,15 @@ from proxy.exchange import (
     Refused,
     choice_of,
 )
+from proxy.joints import Joined, joined
 from proxy.release import Ask, SentenceWindow, WholeWindow, Window, readings
-from proxy.seams import CALLS, KEPT, Joined, Seams, joined, squeezed
+from proxy.released import Released
+from proxy.seams import CALLS, PROSE, Seams
 
 Action = Literal["refuse", "regenerate", "reroute", "redact", "flag"]
 SEVERITY: tuple[Action, ...] = ("refuse", "regenerate", "reroute", "redact", "flag")
 WHOLE = {"tool", "function", "annotation"}
-MOST_CHANNELS = 1024  # of all choices: each is read beside others, and the work grows faster
+MOST_CHANNELS = 1024  # of a choice: each is read beside others, and the work grows faster
 
 Judge = Callable[[Sequence[Passage]], Awaitable[list[tuple[Verdict, ...]]]]
 
@@ -63,18 +66,6 @@ class Seen:
     verdict: Verdict
 
 
-@dataclass(slots=True)
-class _Gap:
-    """A place where something was left out: what was released before it, and behind it so far."""
-
-    before: str
-    behind: str = ""
-
-    def add(self, text: str) -> None:
-        if len(self.behind) < KEPT:
-            self.behind = squeezed(self.behind + text)[:KEPT]
-
-
 class Choices:
     """What a model says, held until it is cleared.
 
@@ -97,6 +88,7 @@ class Choices:
         self.acted: set[Action] = set()
         self.closed: set[int] = set()
         self.windows: dict[Channel, Window] = {}
+        self._counts = Counter[int]()  # of channels, by choice
         self.screened: dict[Channel, int] = {}
         self._judge = judge
         self._decide = decide
@@ -105,9 +97,9 @@ class Choices:
         self._json_promised = json_promised
         self._seams = Seams(longest=bounds.longest, read=self._read)
         self._readings: dict[Channel, tuple[int, list[str]]] = {}  # by what had been received
-        self._said: dict[Channel, str] = {}  # the end of what was released of each
-        self._around: dict[int, Iterator[Joined]] = {}  # by number of the piece to be released
-        self._gaps: dict[Channel, _Gap] = {}  # behind what was left out last
+        self._released = Released(self._seams, self._read)
+        self._around: list[tuple[int, Joined]] = []  # with the number of the piece to be released
+        self._uncited: set[int] = set()  # choices of which a citation was cut: no more of them
         self._closing: list[Channel] = []
         self._done: set[Channel] = set()
 
@@ -128,7 +120,8 @@ class Choices:
             raise FormatError("a channel that has ended speaks on")
         window = self._window(piece.channel)
         self._seams.heard(piece.channel, piece.text)
-        released = await self._cleared([(piece.channel, ask) for ask in window.feed(piece.text)])
+        asks = [(piece.channel, ask) for ask in window.feed(piece.text)]
+        released = await self._cleared(asks, choice=piece.channel.choice)
         return [*released, *await self._close_those_followed(piece.channel.choice)]
 
     def open(self) -> list[int]:
@@ -192,7 +185,7 @@ class Choices:
         if length != window.received:
             said = window.said()
             ways = readings(said)
-            texts = _values(said) if channel.kind == "annotation" else []
+            texts = [text for _, text in _values(said)] if channel.kind == "annotation" else []
             read = [*(ways[-1:] or [said]), *texts]
             self._readings[channel] = window.received, read
         return read
@@ -202,7 +195,7 @@ class Choices:
         asks: Sequence[tuple[Channel, Ask]],
         *,
         joined: Sequence[Joined] = (),
-        choice: int = 0,
+        choice: int,
     ) -> list[Piece]:
         """Judge in one batch, settle in order; a refusal closes the choice where it falls.
 
@@ -210,12 +203,9 @@ class Choices:
         """
         if not asks:
             return []
-        openings = [
-            (at, one)
-            for at, (channel, ask) in enumerate(asks)
-            if not ask.offset and not ask.own.start
-            for one in self._opening(channel, ask)
-        ]
+        openings = self._openings(asks)
+        if any(channel.kind in PROSE for channel, _ in asks):
+            joined = [*joined, *self._seams.behind_citations(choice)]
         passages = [ask.passage for _, ask in asks]
         passages += [one.passage for _, one in openings]
         passages += [one.passage for one in joined]
@@ -239,17 +229,32 @@ class Choices:
                     return self._refuse(choice, consequence.refusal)
         return await self._across_gaps(self._settled(asks, own))
 
-    def _opening(self, channel: Channel, ask: Ask) -> Iterator[Joined]:
-        passage, before = ask.passage, self._questions(channel.choice)
-        yield from self._seams.opening(channel, passage.text, before, cut=passage.cut)
-        if channel.kind == "annotation":
-            yield from self._seams.beside(channel, self._read(channel) or [])
+    def _openings(self, asks: Sequence[tuple[Channel, Ask]]) -> list[tuple[int, Joined]]:
+        """What begins with these asks, behind whatever may have been read before it."""
+        found: list[tuple[int, Joined]] = []
+        cited: set[Channel] = set()
+        for at, (channel, ask) in enumerate(asks):
+            before = self._questions(channel.choice)
+            if channel.kind == "annotation":
+                if channel not in cited:  # it is asked about in several ways
+                    texts = _values(self._whole(channel))
+                    cited.add(channel)
+                    found += [(at, j) for j in self._seams.cited(channel.choice, texts, before)]
+            elif not ask.offset and not ask.own.start:
+                passage = ask.passage
+                opening = self._seams.opening(channel, passage.text, before, cut=passage.cut)
+                found += [(at, one) for one in opening]
+        return found
+
+    def _whole(self, channel: Channel) -> str:
+        window = self.windows[channel]
+        return window.said() if isinstance(window, WholeWindow) else ""
 
     async def _across_gaps(self, pieces: list[Piece]) -> list[Piece]:
         """What stands around a redaction is read once more: the cut may have made a name whole."""
-        around, self._around = self._around, {}
+        around, self._around = self._around, []
         for at, piece in enumerate(pieces):
-            joints = list(around.get(at, ()))
+            joints = [one for place, one in around if place == at]
             found = await self._judge([one.passage for one in joints]) if joints else []
             for one, verdicts in zip(joints, found, strict=True):
                 for verdict in _split(one, verdicts):
@@ -265,6 +270,7 @@ class Choices:
     ) -> list[Piece]:
         sentences: list[Piece] = []
         calls: list[Piece] = []
+        around: list[tuple[int, Joined]] = []
         for (channel, ask), found in zip(asks, verdicts, strict=True):
             window = self.windows[channel]
             call = channel.kind in CALLS
@@ -286,16 +292,23 @@ class Choices:
             cuts = [span for span, consequence in consequences if consequence.action == "redact"]
             marker = worst.marker if worst and channel.kind != "annotation" else ""
             text = window.settle(ask, cuts, marker=marker)
-            if cuts or not text:
-                self._gaps[channel] = _Gap(self._said.get(channel, ""))
-            elif not call:
-                if gap := self._gaps.get(channel):
-                    gap.add(text)
-                    self._around[len(sentences)] = joined([gap.before, gap.behind])
-                self._said[channel] = squeezed(self._said.get(channel, "") + text)[-KEPT:]
+            if channel.kind == "annotation":
+                text = self._citation(channel.choice, text, cut=bool(cuts))
+            if cuts or (not text and isinstance(window, SentenceWindow)):
+                around += ((0, one) for one in self._released.left_out(channel))
+            elif text:
+                at = len(sentences) + (len(calls) if call else 0)
+                around += ((at, one) for one in self._released.left(channel, text))
             if text:
                 (calls if call else sentences).append(Delta(channel, text))
+        self._around = around
         return sentences + calls
+
+    def _citation(self, choice: int, text: str, *, cut: bool) -> str:
+        """A citation as it is released. What stood around one that is cut would stand together."""
+        if cut:
+            self._uncited.add(choice)
+        return "" if choice in self._uncited else text
 
     def _consequences(
         self, channel: Channel, window: Window, ask: Ask, verdicts: Sequence[Verdict]
@@ -310,7 +323,8 @@ class Choices:
 
     def _window(self, channel: Channel) -> Window:
         if channel not in self.windows:
-            if len(self.windows) >= MOST_CHANNELS:
+            self._counts[channel.choice] += 1
+            if self._counts[channel.choice] > MOST_CHANNELS:
                 raise FormatError("an answer of too many parts")
             whole = channel.kind in WHOLE or (self._json_promised and channel.kind == "content")
             bounds = self._bounds
@@ -327,17 +341,19 @@ class Choices:
         return self.windows[channel]
 
 
-def _values(annotation: str) -> list[str]:
-    """Every text of an annotation, which is JSON of ours."""
-    found: list[str] = []
+def _values(annotation: str) -> list[tuple[str, str]]:
+    """Every text of an annotation, which is JSON of ours, with its field; links as they read."""
+    found: list[tuple[str, str]] = []
     with suppress(ValueError):
-        left = [json.loads(annotation)]
+        left = [("", json.loads(annotation))]
         while left:
-            node = left.pop(0)
-            if isinstance(node, dict | list):
-                left += node.values() if isinstance(node, dict) else node
-            elif isinstance(node, str):
-                found.append(node)
+            key, node = left.pop(0)
+            if isinstance(node, dict):
+                left += node.items()
+            elif isinstance(node, list):
+                left += [(key, item) for item in node]
+            elif isinstance(node, str) and key != "type":
+                found.append((key, node.rpartition("://")[2] if key.endswith("url") else node))
     return found
 
 

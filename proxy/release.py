@@ -227,9 +227,14 @@ class WholeWindow:
         return True
 
 
+def plain(text: str) -> int:
+    """Letters and digits of a text, whatever they tell."""
+    return sum(map(str.isalnum, fold(text)))
+
+
 def visible(text: str) -> int:
     """Characters of a text that a name could need: letters and digits, of codes a tenth."""
-    count = sum(map(str.isalnum, fold(text)))
+    count = plain(text)
     return count if WORDS.search(text) else count // CODED
 
 

@@ -6,11 +6,11 @@ said, and puts them next to each other as whoever reads the whole answer would.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import permutations, takewhile
 
-from classifiers import Passage, Span
+from proxy.citations import Citations
 from proxy.exchange import Channel
+from proxy.joints import Joined, joined
 from proxy.release import DISGUISE, LEAST_AHEAD, visible
 
 KEPT = 4000  # characters of each end of a channel
@@ -61,74 +61,74 @@ class _Ends:
             self._tail = squeezed(self._tail + text)[-KEPT:]
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """Texts of several channels as one passage, and where each of them stands in it."""
-
-    passage: Passage
-    spans: tuple[Span, ...]
-
-    def splits(self, start: int, end: int) -> bool:
-        """Whether a range of the passage lies in more than one of the texts."""
-        return sum(span.start < end and span.end > start for span in self.spans) > 1
-
-
 class Seams:
     """The ends of the channels of all choices, in the order in which they began to speak.
 
     longest    folded characters of the longest name that a screen looks for
+    ahead      visible characters in which such a name shows itself
     read       a channel's texts as they will be understood, where that is not as they were said
     """
 
     def __init__(self, *, longest: int, read: Callable[[Channel], Sequence[str] | None]) -> None:
-        self._ahead = max(longest * DISGUISE, LEAST_AHEAD)
+        self.ahead = max(longest * DISGUISE, LEAST_AHEAD)
         self._ends: dict[Channel, _Ends] = {}
+        self._cited: dict[int, Citations] = {}
         self._read = read
 
     def heard(self, channel: Channel, text: str) -> None:
         """Note what a channel said next."""
         self._ends.setdefault(channel, _Ends()).add(text)
+        if channel.kind in PROSE and channel.choice in self._cited:
+            self._cited[channel.choice].heard(channel.kind, text)
 
     def followed(self, channel: Channel) -> bool:
         """Whether enough prose was said behind a channel for a name begun at its end to show."""
         behind = [other for other in self._after(channel) if other.kind in PROSE]
-        return sum(visible(self._ends[other].head) for other in behind) >= self._ahead
+        return sum(visible(self._ends[other].head) for other in behind) >= self.ahead
 
     def at_end(self, channel: Channel) -> Iterator[Joined]:
         """The end of a channel beside what followed it so far: all of it, and each thing alone."""
-        tail = self._tail(self._ends[channel].tail)
+        tail = self.tail(self._ends[channel].tail)
         after = self._after(channel)
         heads = [self._ends[other].head for other in after if other.kind in PROSE]
-        yield from joined([tail, *map(self._head, heads)])
+        yield from joined([tail, *map(self.head, heads)])
         for other in after[:MOST_SIDE]:
             for text in self._said(other):
-                yield from joined([tail, self._head(text)])
+                yield from joined([tail, self.head(text)])
 
     def opening(
         self, channel: Channel, text: str, before: Sequence[str], *, cut: bool
     ) -> Iterator[Joined]:
         """The beginning of a channel behind a question, and behind all that was said earlier."""
-        head = self._head(text)
+        head = self.head(text)
         cut = cut and len(head) >= len(squeezed(text))
         earlier = self._before(channel)
         ends = [*before]
         # Whoever reads one kind alone passes over any number of others in between.
         alike = [other for other in earlier if other.kind == channel.kind]
-        # A citation is read behind the one before it; prose is put before each text of it anyway.
-        back = 1 if channel.kind == "annotation" else MOST_SIDE
-        for other in dict.fromkeys((*alike[-back:], *earlier[-back:])):
+        for other in dict.fromkeys((*alike[-MOST_SIDE:], *earlier[-MOST_SIDE:])):
             ends += self._said(other)
-        for end in dict.fromkeys(map(self._tail, ends)):
+        for end in dict.fromkeys(map(self.tail, ends)):
             yield from joined([end, head], cut=cut)
         if channel.kind in PROSE and len(alike) > 1:
             yield from joined([*self._last_of(alike), head], cut=cut)
 
-    def beside(self, channel: Channel, texts: Sequence[str]) -> Iterator[Joined]:
-        """Each text of a citation behind the end of all prose of its choice."""
-        for other, ends in self._ends.items():
-            if other.choice == channel.choice and other.kind in PROSE:
-                for text in texts:
-                    yield from joined([self._tail(ends.tail), self._head(text)])
+    def cited(
+        self, choice: int, texts: Sequence[tuple[str, str]], questions: Sequence[str]
+    ) -> list[Joined]:
+        """The texts of a citation, as field and text, behind questions, prose and citations."""
+        prose = [
+            ends.tail
+            for other, ends in self._ends.items()
+            if other.choice == choice and other.kind in PROSE
+        ]
+        if choice not in self._cited:
+            self._cited[choice] = Citations(self.ahead, self.head, self.tail)
+        return self._cited[choice].read(texts, [*questions, *prose])
+
+    def behind_citations(self, choice: int) -> list[Joined]:
+        """What prose said behind the citations of a choice."""
+        return self._cited[choice].behind() if choice in self._cited else []
 
     def of(self, choice: int, *, cut: bool) -> Iterator[Joined]:
         """All channels of a choice side by side; long ones without their middle."""
@@ -146,7 +146,7 @@ class Seams:
         # Which of them is read first is the reader's choice.
         prose = [self._ends[channel] for channel in mine if channel.kind in PROSE]
         for first, second in permutations(prose[:MOST_SIDE], 2):
-            pair = [self._tail(first.tail), self._head(second.head)]
+            pair = [self.tail(first.tail), self.head(second.head)]
             yield from joined(pair, cut=cut and second.whole)
 
     def _last_of(self, channels: Sequence[Channel]) -> list[str]:
@@ -154,9 +154,9 @@ class Seams:
         ends: list[str] = []
         seen = 0
         for other in reversed(channels):
-            if seen >= self._ahead or len(ends) >= MOST_ENDS:
+            if seen >= self.ahead or len(ends) >= MOST_ENDS:
                 break
-            ends.insert(0, self._tail(self._ends[other].tail))
+            ends.insert(0, self.tail(self._ends[other].tail))
             seen += visible(ends[0])
         return ends
 
@@ -179,23 +179,24 @@ class Seams:
         if understood is not None:
             whole = squeezed(understood[0]) if understood else ""
             ends = _Ends(whole)
-        head, tail = self._head(ends.head), self._tail(ends.tail)
+        head, tail = self.head(ends.head), self.tail(ends.tail)
         if ends.whole and len(head) + len(tail) >= len(ends.head):
             return [ends.head]
         return [head, tail]
 
-    def _head(self, text: str) -> str:
+    def head(self, text: str) -> str:
         """As much of a beginning as a name could need, the same however it arrived."""
         text = squeezed(text[: 4 * KEPT])
-        end = self._ahead
-        while end < min(len(text), KEPT) and visible(text[:end]) < self._ahead:
+        end = self.ahead
+        while end < min(len(text), KEPT) and visible(text[:end]) < self.ahead:
             end *= 2
         return text[: min(end, KEPT)]
 
-    def _tail(self, text: str) -> str:
+    def tail(self, text: str) -> str:
+        """As much of an end as a name could need."""
         text = squeezed(text[-64 * KEPT :])
-        length = self._ahead
-        while length < min(len(text), KEPT) and visible(text[-length:]) < self._ahead:
+        length = self.ahead
+        while length < min(len(text), KEPT) and visible(text[-length:]) < self.ahead:
             length *= 2
         return text[-min(length, KEPT) :]
 
@@ -203,18 +204,3 @@ class Seams:
 def squeezed(text: str) -> str:
     """A text with long stretches of nothing but white space, marks and the invisible shortened."""
     return _GAP.sub(lambda gap: gap[0][:_GAP_ENDS] + gap[0][-_GAP_ENDS:], text)
-
-
-def joined(
-    texts: Sequence[str], *, glues: Sequence[str] = (" ", ""), cut: bool = False
-) -> Iterator[Joined]:
-    """Texts side by side, with a space between them and without; one alone is none."""
-    texts = [text for text in texts if text.strip()]
-    if len(texts) < 2:
-        return
-    for glue in glues:
-        spans, at = [], 0
-        for text in texts:
-            spans.append(Span(at, at + len(text)))
-            at += len(text) + len(glue)
-        yield Joined(Passage(glue.join(texts), (), cut=cut), tuple(spans))
