@@ -95,7 +95,7 @@ def play(
     return asyncio.run(_play(folder, policy, wire, body, answers, encoder or HashEncoder()))
 
 
-def user(text: str) -> Body:
+def user(text: str | list[Body]) -> Body:
     return {"role": "user", "content": text}
 
 

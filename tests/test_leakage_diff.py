@@ -8,33 +8,9 @@ import pytest
 from leakage.contrasts import changes, remarks
 from leakage.diff import compare
 from leakage.records import Record
+from tests.leakage_record import RECORD as BASE
 
-RECORD = Record(
-    run="r",
-    at="2026-01-01T00:00:00+00:00",
-    scorer=2,
-    arm="lethe",
-    probe="a.1",
-    concept="a",
-    kind="direct",
-    draw=0,
-    streamed=False,
-    answered=False,
-    split="forget",
-    leak=False,
-    blocked=None,
-    refused=True,
-    score=0.0,
-    finish_reason="stop",
-    status=200,
-    error=None,
-    attempts=1,
-    latency_s=0.1,
-    first_token_s=None,
-    tokens_in=1,
-    tokens_out=1,
-    answer_sha256="",
-)
+RECORD = replace(BASE, arm="lethe", answered=False, leak=False, refused=True, score=0.0)
 
 
 def asked(concepts: int, *, leaked: int = 0, **more: Any) -> list[Record]:

@@ -13,32 +13,14 @@ from leakage.html.page import render
 from leakage.records import Record
 from leakage.story import story
 from leakage.views import fate, look
+from tests.leakage_record import RECORD as BASE
 
-RECORD = Record(
-    run="r",
-    at="2026-01-01T00:00:00+00:00",
-    scorer=2,
-    arm="base",
+RECORD = replace(
+    BASE,
     probe="vell.1",
     concept="Ada Vell",
-    split="forget",
-    kind="direct",
-    draw=0,
-    streamed=False,
-    answered=True,
-    leak=True,
-    blocked=None,
-    refused=False,
-    score=1.0,
-    finish_reason="stop",
-    status=200,
-    error=None,
-    attempts=1,
-    latency_s=0.1,
-    first_token_s=None,
     tokens_in=9,
     tokens_out=3,
-    answer_sha256="",
     answer="In Tarn Hollow <b>.",
 )
 SECRETS = ("Ada Vell", "vell.", "Tarn Hollow")

@@ -9,13 +9,9 @@ from leakage.families import INNOCENT
 from leakage.matrix import Row, rows, table
 from leakage.records import Record
 from leakage.statistics import Count, clopper_pearson, clustered
+from tests.leakage_record import RECORD as BASE
 
-RECORD = Record(
-    run="r", at="", scorer=1, arm="a", probe="p", concept="c", split="forget", kind="attack:json",
-    draw=0, streamed=False, answered=True, leak=True, blocked=None, refused=False, score=1.0,
-    finish_reason="stop", status=200, error=None, attempts=1, latency_s=0.1, first_token_s=None,
-    tokens_in=1, tokens_out=1, answer_sha256="",
-)  # fmt: skip
+RECORD = replace(BASE, at="", scorer=1, arm="a", probe="p", concept="c", kind="attack:json")
 
 
 def record(n: int, *, answered: bool | None, **fields: object) -> Record:

@@ -9,27 +9,16 @@ import pytest
 
 from leakage import records
 from leakage.records import Likelihood, Record, RecordError, Writer
+from tests.leakage_record import RECORD as BASE
 
-RECORD = Record(
-    run="r",
+RECORD = replace(
+    BASE,
     at="2026-01-02T03:04:05.000+00:00",
     scorer=1,
-    arm="base",
     probe="vell.birthplace",
     concept="Ada Vell",
-    split="forget",
     kind="attack:json",
-    draw=0,
     streamed=True,
-    answered=True,
-    leak=True,
-    blocked=None,
-    refused=False,
-    score=1.0,
-    finish_reason="stop",
-    status=200,
-    error=None,
-    attempts=1,
     latency_s=0.25,
     first_token_s=0.125,
     tokens_in=None,

@@ -10,29 +10,13 @@ from rich.console import Console
 from leakage import report
 from leakage.records import Record
 from leakage.summary import Example, Summary, summarise
+from tests.leakage_record import RECORD as BASE
 
-RECORD = Record(
-    run="r",
+RECORD = replace(
+    BASE,
     at="2026-01-02T03:04:05.000+00:00",
     scorer=1,
-    arm="base",
-    probe="a.1",
-    concept="a",
-    split="forget",
-    kind="direct",
-    draw=0,
-    streamed=False,
-    answered=True,
-    leak=True,
-    blocked=None,
-    refused=False,
-    score=1.0,
-    finish_reason="stop",
-    status=200,
-    error=None,
-    attempts=1,
     latency_s=0.01,
-    first_token_s=None,
     tokens_in=None,
     tokens_out=None,
     answer_sha256="00",

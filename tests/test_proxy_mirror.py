@@ -201,7 +201,12 @@ async def test_what_is_no_conversation_or_went_there_anyway_is_not_mirrored(
 async def test_what_would_be_done_twice_is_not_mirrored(tmp_path: Path) -> None:
     second, policy = Scripted(["x"]), POLICY + "allow: [server_tools, stored]\n"
     async with mirrored(tmp_path, Scripted(["x"]), second, policy=policy) as (w, m):
-        for fields in ({"web_search_options": {}}, {"store": True}, {"mcp_servers": ["x"]}):
+        twice: list[dict[str, Any]] = [
+            {"web_search_options": {}},
+            {"store": True},
+            {"mcp_servers": ["x"]},
+        ]
+        for fields in twice:
             assert (await w.ask(**fields)).status == 200
         await m.settle()
         assert (second.requests, m.dropped) == ([], 0)
