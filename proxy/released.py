@@ -4,13 +4,15 @@ Knows no wire format and no policy. A cut puts side by side what was heard apart
 and where one channel ends and another begins.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from proxy.exchange import Channel
 from proxy.joints import Joined, joined
 from proxy.release import plain
-from proxy.seams import KEPT, MOST_SIDE, Seams, squeezed
+from proxy.seams import CALLS, KEPT, MOST_SIDE, PROSE, Seams, squeezed
 
 
 @dataclass(slots=True)
@@ -61,7 +63,9 @@ class Released:
             self._beginnings[channel] = begun + text
             texts = self._texts(channel)
             for other in self._others(channel, self._ends):
-                yield from self._beside(self._ends[other], texts)
+                # A call leaves behind all prose: then only a cut makes released and heard differ.
+                if other.kind in PROSE and (channel.kind not in CALLS or other in self._gaps):
+                    yield from self._beside(self._ends[other], texts)
         understood = self._understood(channel)
         if understood is None:
             end = squeezed("".join(self._ends.get(channel, ())) + text)[-KEPT:]
@@ -73,9 +77,9 @@ class Released:
         understood = self._understood(channel)
         return [self._beginnings[channel]] if understood is None else understood
 
-    def _others(self, channel: Channel, of: Mapping[Channel, object]) -> list[Channel]:
-        mine = [other for other in of if other.choice == channel.choice and other != channel]
-        return mine[-MOST_SIDE:]
+    def _others(self, channel: Channel, of: dict[Channel, Any]) -> list[Channel]:
+        others = (o for o in reversed(of) if o.choice == channel.choice and o != channel)
+        return list(islice(others, MOST_SIDE))
 
     def _beside(self, ends: Sequence[str], texts: Sequence[str]) -> Iterator[Joined]:
         for end in ends:
