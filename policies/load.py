@@ -163,8 +163,8 @@ def _contradictions(policy: Policy, document: Document) -> Iterator[Problem]:
 
 def _says_a_name(wording: str, concepts: Iterable[Concept]) -> bool:
     said = f" {fold(wording)} "
-    names = (name for concept in concepts for name in (concept.name, *concept.aliases))
-    return any(f" {fold(name)} " in said for name in names)
+    names = (fold(name) for concept in concepts for name in (concept.name, *concept.aliases))
+    return any(name and f" {name} " in said for name in names)
 
 
 def _both_ways(texts: ConceptTexts, at: KeyPath, document: Document) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.exchange import Body, FormatError, Refused
@@ -370,6 +370,7 @@ def test_no_field_of_a_client_raises_anything_else(fields: Body) -> None:
         messages.read({**body(), **fields})
 
 
+@example([{"type": "text", "text": {"type": []}}])  # not a key of any table
 @given(st.lists(blocks, max_size=3))
 def test_no_block_of_a_client_raises_anything_else_and_none_hides_a_text(given: list[Body]) -> None:
     planted = {"type": "text", "text": "planted words"}

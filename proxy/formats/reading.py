@@ -15,7 +15,7 @@ from proxy.exchange import Body, FormatError, Path, Said
 MOST_TEXTS = 20_000
 FILLERS = "\u115f\u1160\u2800\u3164\uffa0\U0001d159"  # letters and symbols that show nothing
 SAID = {"text", "refusal", "thinking"}
-BLANK_TYPES = {None, "text", "input_text", "output_text", "refusal", "thinking"}
+BLANK_TYPES = (None, "text", "input_text", "output_text", "refusal", "thinking")  # by =, unhashed
 DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*,")  # and not just any text after it
 OPENAI_ERRORS = {
     401: "authentication_error",
