@@ -1,12 +1,16 @@
 """The upstreams of one deployment: which model name goes where, and for whom. Knows no policy."""
 
+import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from proxy.exchange import Body, FormatError
 from proxy.trace import NAME
-from proxy.upstream import Upstream
+from proxy.upstream import Upstream, UpstreamError
+
+log = logging.getLogger("lethe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +70,20 @@ class Upstreams:
         return set(self._named)
 
     async def listed(self, *, tenant: str) -> list[Body]:
-        """Every public model of a tenant, as `/v1/models` lists it. Raises UpstreamError."""
+        """Every public model of a tenant, as `/v1/models` lists it.
+
+        An upstream that does not answer takes nobody else's models away; where none of them
+        answers, raises UpstreamError.
+        """
+        asked = [upstream for upstream in self._named.values() if open_to(tenant, upstream)]
+        answers = await asyncio.gather(*map(_models, asked), return_exceptions=True)
         found: dict[str, Body] = {}
-        for upstream in self._named.values():
-            if not open_to(tenant, upstream):
+        for upstream, items in zip(asked, answers, strict=True):
+            if isinstance(items, UpstreamError):
+                log.warning("models of an upstream are not known: %s", items)
                 continue
-            if upstream.models:
-                items: list[Body] = [{"id": model} for model in upstream.models]
-            else:
-                items = await upstream.listed()
+            if isinstance(items, BaseException):
+                raise items
             for item in items:
                 name = item.get("id")
                 if not isinstance(name, str) or not NAME.fullmatch(name):
@@ -82,7 +91,16 @@ class Upstreams:
                 # What an upstream calls like another's listed model is not reached by that.
                 if self._listing.get(name, upstream) is upstream:
                     found.setdefault(name, _entry(item))
+        failures = [items for items in answers if isinstance(items, UpstreamError)]
+        if failures and len(failures) == len(answers):
+            raise failures[0]
         return list(found.values())
+
+
+async def _models(upstream: Upstream) -> list[Body]:
+    if upstream.models:
+        return [{"id": model} for model in upstream.models]
+    return await upstream.listed()
 
 
 def open_to(tenant: str, upstream: Upstream) -> bool:

@@ -121,6 +121,21 @@ async def test_models_are_listed_without_anything_else() -> None:
         assert upstreams.of("anything", tenant="t").upstream.name == "b"
 
 
+async def test_models_of_an_upstream_that_is_down_take_no_others_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with (
+        answering(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n") as (down, _),
+        httpx.AsyncClient(transport=Scripted()) as client,
+    ):
+        up = Upstream("b", "http://b/v1", client)
+        listed = await Upstreams([down, up]).listed(tenant="t")
+        assert [entry["id"] for entry in listed] == ["scripted"]
+        assert down.name in caplog.text
+        with pytest.raises(UpstreamError):
+            await Upstreams([down]).listed(tenant="t")
+
+
 async def test_a_published_model_is_there_for_its_tenants_and_nobodys_else() -> None:
     async with httpx.AsyncClient(transport=Scripted()) as client:
         models = {"npo": "theirs", "rmu": "rmu"}
