@@ -1,12 +1,11 @@
 """How much of a text is quoted from protected ones, changed words allowed for? Knows no meaning.
 
 Overlap of runs of words, as in winnowing (Schleimer, Wilkerson and Aiken, SIGMOD 2003), with every
-run kept: a whole book is one sorted array of hashes.
+run kept: a whole book is one sorted array of hashes, which hold for one process.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,18 +92,13 @@ class Quotations:
 
 def _runs(words: list[str]) -> Hashes:
     """A hash for each run of RUN words, shape (len(words) - RUN + 1,); empty for fewer."""
-    known = {word: _hash(word) for word in set(words)}
-    hashes = np.array([known[word] for word in words], dtype=np.uint64)
+    hashes = np.fromiter(map(hash, words), np.int64, len(words)).view(np.uint64)
     if len(hashes) < RUN:
         return hashes[:0]
     runs = np.zeros(len(hashes) - RUN + 1, dtype=np.uint64)
     for at in range(RUN):
         runs = runs * np.uint64(_FACTOR) + hashes[at : at + len(runs)]
     return runs
-
-
-def _hash(word: str) -> int:
-    return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
 def _covered(matched: Mask) -> Mask:
