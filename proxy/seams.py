@@ -133,8 +133,7 @@ class Seams:
     def of(self, choice: int, *, cut: bool) -> Iterator[Joined]:
         """All channels of a choice side by side; long ones without their middle."""
         mine = [channel for channel in self._ends if channel.choice == choice]
-        numbered = sorted(mine, key=lambda c: (c.kind in CALLS, c.index if c.kind in CALLS else 0))
-        for order in [mine] if numbered == mine else [mine, numbered]:
+        for order in _orders(mine):
             texts = [text for channel in order for text in self._both(channel)]
             # The name of a call may stand between two values.
             unnamed = [
@@ -204,3 +203,18 @@ class Seams:
 def squeezed(text: str) -> str:
     """A text with long stretches of nothing but white space, marks and the invisible shortened."""
     return _GAP.sub(lambda gap: gap[0][:_GAP_ENDS] + gap[0][-_GAP_ENDS:], text)
+
+
+def _orders(channels: list[Channel]) -> list[list[Channel]]:
+    """As they came up; and calls by their numbers, behind the fields of prose in any order."""
+    calls = sorted((c for c in channels if c.kind in CALLS), key=lambda c: c.index)
+    others = [channel for channel in channels if channel.kind not in CALLS]
+    fields: dict[tuple[str, str], list[Channel]] = {}
+    for channel in others:
+        if channel.kind in PROSE:
+            fields.setdefault((channel.kind, channel.part), []).append(channel)
+    beside = [channel for channel in others if channel.kind not in PROSE]
+    orders = [channels, [*others, *calls]]
+    for order in permutations(fields.values()):
+        orders.append([*(channel for field in order for channel in field), *beside, *calls])
+    return [order for at, order in enumerate(orders) if order not in orders[:at]]

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from classifiers import HashEncoder
@@ -241,6 +241,17 @@ def check(
     return ended
 
 
+# In a body the content comes first, whatever an upstream wrote first.
+@example(
+    script=[
+        (0, "content", "Otto"),
+        (0, "reasoning_content", "line"),
+        (0, "tool.0.name", "Otto"),
+        (0, "reasoning", "Vask "),
+    ],
+    sizes=[1],
+    end="\n",
+)
 @given(script=steps, sizes=cuts, end=line_ends)
 def test_chat_releases_the_same_however_it_arrives(
     tmp_path_factory: pytest.TempPathFactory, script: list[Step], sizes: list[int], end: str
