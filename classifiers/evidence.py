@@ -25,6 +25,7 @@ SEVERAL = 5  # exemplars whose mean similarity counts
 RARE = 3  # exemplars that a word may stand in and still point at one of them
 RARE_SHARE = 0.05  # of the exemplars, where there are many
 MOST = 3.0  # sum of rarities from which more words say nothing more
+ENOUGH = 1.0  # the same from which a text without a question tells something: no lone word does
 UNCOMMON = 0.5  # rarity of a name that need not be written with a capital
 SUFFIXES = frozenset(
     ["jr", "sr", "ii", "iii", "iv", "v", "vi", "vii", "viii", "the", "of", "great"]
@@ -48,7 +49,8 @@ class Evidence:
     exchange_several         mean of the five highest of these
     lead                     cosine of the question to the exemplars that say who is meant
     told                     the answer stands, word for word, in any exemplar (0 or 1)
-    support                  share of the answer that one of the nearest exemplars has
+    support                  share of the answer that one of the nearest exemplars has; less, and
+                             nothing told, where few words stand without a question
     overlap                  most of support times share of the question, over those exemplars
     margin                   how much nearer the exchange is to an exemplar than to any neighbour,
                              what must stay sayable, in [-1, 1]; 0 where no neighbour is known
@@ -141,7 +143,7 @@ class Known:
         """What speaks for `question` and `answer` being about the concept.
 
         asked, exchange  unit vectors of the question alone and of the two `joined`, (dimensions,)
-        An empty answer, with the question's vector twice, asks about the question alone.
+        A text by itself is both, its vector given twice.
         """
         near = self._vectors @ np.stack((asked, exchange), axis=1)
         best = _best(near)
@@ -172,7 +174,9 @@ class Known:
         """Whether any exemplar tells the answer, and how much of it, and of both, a likely one."""
         terms = self._apart(question)
         weight, total = sum(terms.values()), sum(answer.terms.values())
+        enough = min(total / ENOUGH, 1.0) if question.folded == answer.folded else 1.0
         told = len(answer.folded) > len("  ") and answer.folded in self._everything
+        told = told and enough == 1.0
         support = overlap = 0.0
         for at in likely:
             exemplar = self._exemplars[at]
@@ -181,7 +185,7 @@ class Known:
             if share:
                 support = max(support, share)
                 overlap = max(overlap, share * _share(terms, exemplar.terms, weight))
-        return told, support, overlap
+        return told, enough * support, enough * overlap
 
     def _margin(self, exchange: NDArray[np.float32], best: float) -> float:
         return best - float((self._kept @ exchange).max()) if len(self._kept) else 0.0
