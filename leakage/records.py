@@ -5,7 +5,7 @@ The file is described in docs/leakage.md.
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
@@ -72,6 +72,8 @@ class Record:
     lacks           what the arm does not allow and the draw needs: it was not made, and a metric
                     of such draws is not measurable. `answered`, `leak`, `blocked` are None
     likelihoods     what the arm finds how likely. Of kind `likelihood`, where nothing is said
+    source          the program and version whose log the draw was read from; None: it is ours
+    measured        what that program measured of it, by its own names; a value None is no number
     """
 
     run: str
@@ -107,6 +109,8 @@ class Record:
     span: float | None = None
     lacks: str | None = None
     likelihoods: tuple[Likelihood, ...] | None = None
+    source: str | None = None
+    measured: Mapping[str, float | None] | None = field(default=None, hash=False)
 
     @property
     def attack(self) -> str | None:
@@ -120,8 +124,12 @@ class Record:
 
     @property
     def spoken(self) -> bool:
-        """Whether it says anything about what the arm answers: it was asked, and in words."""
-        return self.lacks is None and self.likelihoods is None
+        """Whether it says anything about what the arm answers: it was asked, and in words.
+
+        What another program measured may be a number alone, that tells of no answer.
+        """
+        number = self.measured is not None and self.answered is None and self.error is None
+        return self.lacks is None and self.likelihoods is None and not number
 
 
 class Writer:
@@ -198,14 +206,21 @@ def _parse(line: bytes, where: str) -> Record:
         raise RecordError(f"{where}: lacks {', '.join(missing)}")
     if unknown := sorted(set(row) - expected):
         raise RecordError(f"{where}: has unknown fields ({len(unknown)})")
+    _check_types(row, where)
+    return Record(**cast("dict[str, Any]", row))
+
+
+def _check_types(row: dict[str, Any], where: str) -> None:
+    """Raises RecordError where a value is of the wrong type; likelihoods become objects."""
     if row.get("likelihoods") is not None:
         row["likelihoods"] = _likelihoods(row["likelihoods"], where)
+    if row.get("measured") is not None and not _measured(row["measured"]):
+        raise RecordError(f"{where}: measured: an object of numbers")
     for name, value in row.items():
         if not isinstance(value, _TYPES[name]):
             raise RecordError(f"{where}: {name}: has the wrong type")
     if row["split"] not in get_args(Split):
         raise RecordError(f"{where}: split: one of {', '.join(get_args(Split))}")
-    return Record(**cast("dict[str, Any]", row))
 
 
 def _likelihoods(given: object, where: str) -> tuple[Likelihood, ...]:
@@ -225,6 +240,13 @@ def _likelihood(given: object, where: str) -> Likelihood:
     return Likelihood(role, tuple(logprobs), None if ranks is None else tuple(ranks))
 
 
+def _measured(given: object) -> bool:
+    return isinstance(given, dict) and all(
+        value is None or (isinstance(value, float | int) and not isinstance(value, bool))
+        for value in given.values()
+    )
+
+
 def _numbers(given: object, kind: Any) -> bool:  # noqa: ANN401 (a type, or a union of types)
     return isinstance(given, list) and all(isinstance(each, kind) for each in given)
 
@@ -235,4 +257,4 @@ _OPTIONAL = frozenset(f.name for f in fields(Record) if f.default is not MISSING
 _TYPES: dict[str, Any] = {
     f.name: str if f.name == "split" else (float | int if f.type is float else f.type)
     for f in fields(Record)
-} | {"span": float | int | None, "likelihoods": tuple | None}
+} | {"span": float | int | None, "likelihoods": tuple | None, "measured": dict | None}
