@@ -11,7 +11,19 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from leakage import contrasts, diff, gate, junit, origin, probes, records, report, sheets, story
+from leakage import (
+    contrasts,
+    diff,
+    gate,
+    junit,
+    origin,
+    parquet,
+    probes,
+    records,
+    report,
+    sheets,
+    story,
+)
 from leakage.gate import Limits
 from leakage.html.page import render
 from leakage.records import Record
@@ -54,6 +66,12 @@ def _register_report(parser: argparse.ArgumentParser) -> None:
     register_output(parser)
     parser.add_argument(
         "--html", metavar="FILE", type=Path, help="write it as one file for a browser"
+    )
+    parser.add_argument(
+        "--parquet",
+        metavar="FILE",
+        type=Path,
+        help="write the records themselves as Parquet, with what they hold",
     )
     parser.add_argument(
         "--show-forbidden",
@@ -129,7 +147,7 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         type=Path,
         nargs="+",
-        help="records of a run: a JSONL file, or a directory of them",
+        help="records of a run: a JSONL or Parquet file, or a directory of JSONL files",
     )
 
 
@@ -147,9 +165,13 @@ def load(paths: Sequence[Path]) -> list[Record]:
             files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
         if not files:
             raise records.RecordError(f"{path}: holds no .jsonl file; give a run's directory")
-        found += [record for file in files for record in records.read(file)]
+        found += [record for file in files for record in _read(file)]
     origin.check(found)
     return found
+
+
+def _read(file: Path) -> list[Record]:
+    return parquet.read(file) if file.suffix == ".parquet" else records.read(file)
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -159,6 +181,8 @@ def show(arguments: argparse.Namespace) -> int:
         others = origin.measured(made, origin.whole(arguments.records))
         if arguments.html:
             _write_html(made, arguments, others)
+        if arguments.parquet:
+            parquet.write(arguments.parquet, made)
         reference = arguments.reference
         return output(made, arguments, reference=reference, provenance={}, others=others)
     except (ValueError, OSError) as error:

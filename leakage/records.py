@@ -181,13 +181,17 @@ def read(path: Path) -> list[Record]:
     return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
 
 
-def _line(record: Record) -> str:
-    row: dict[str, Any] = {"version": VERSION}
-    row |= {f.name: getattr(record, f.name) for f in fields(Record)}
+def to_row(record: Record) -> dict[str, Any]:
+    """A record as a file of them holds it, without its version; `from_row` reads it back."""
+    row = {f.name: getattr(record, f.name) for f in fields(Record)}
     row = {name: value for name, value in row.items() if value is not None or name not in _OPTIONAL}
     if record.likelihoods is not None:
         row["likelihoods"] = [asdict(likelihood) for likelihood in record.likelihoods]
-    return json.dumps(row)
+    return row
+
+
+def _line(record: Record) -> str:
+    return json.dumps({"version": VERSION, **to_row(record)})
 
 
 def _parse(line: bytes, where: str) -> Record:
@@ -201,6 +205,11 @@ def _parse(line: bytes, where: str) -> Record:
         raise RecordError(f"{where}: is no leakage record; give a file that `leakage` wrote")
     if row.pop("version") != VERSION:
         raise RecordError(f"{where}: is of another version; this program reads version {VERSION}")
+    return from_row(row, where)
+
+
+def from_row(row: dict[str, Any], where: str) -> Record:
+    """A record from its fields, which are checked. Raises RecordError that begins with `where`."""
     expected = {f.name for f in fields(Record)}
     if missing := sorted(expected - _OPTIONAL - set(row)):
         raise RecordError(f"{where}: lacks {', '.join(missing)}")
