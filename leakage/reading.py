@@ -19,6 +19,7 @@ from leakage import (
     origin,
     parquet,
     probes,
+    published,
     records,
     report,
     sheets,
@@ -198,6 +199,7 @@ def _write_html(made: Sequence[Record], arguments: argparse.Namespace, others: S
         k=arguments.at_k,
         probes=probes.read(arguments.probes) if arguments.probes else (),
         seconds=dict(map(_seconds, arguments.seconds)),
+        published=published.beside(made),
         others=others,
     )
     text = render(told, show_forbidden=arguments.show_forbidden)
@@ -262,15 +264,18 @@ def output(
 ) -> int:
     """Print the summary and write the files that were asked for; 1 if an arm said nothing.
 
-    `others` is what other programs measured, beside it.
+    `others` is what other programs measured; it and what others published stand apart.
     """
     summary = origin.timeless(summarise(made, reference=reference), made)
     console, notes = Console(), origin.notes(made)
     report.render(summary, console=console, details=arguments.details)
     for note in notes:
         console.print(Text(note))
-    if others is not None and others.rows and arguments.details:
-        console.print(sheets.drawn(others, title=origin.CAPTION))
+    apart = {origin.CAPTION: others, published.CAPTION: published.beside(made)}
+    shown = {name: sheet for name, sheet in apart.items() if sheet is not None and sheet.rows}
+    if arguments.details:
+        for name, sheet in shown.items():
+            console.print(sheets.drawn(sheet, title=name))
     if arguments.json:
         read = origin.sources(made)
         known = provenance | ({"sources": read} if read else {})
@@ -278,8 +283,8 @@ def output(
         arguments.json.write_text(text + "\n", encoding="utf-8")
     if arguments.markdown:
         parts = [report.to_markdown(summary).rstrip("\n"), *notes]
-        if others is not None and others.rows:
-            parts += [f"## {origin.CAPTION}", sheets.markdown(others)]
+        for name, sheet in shown.items():
+            parts += [f"## {name}", sheets.markdown(sheet)]
         arguments.markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     silent = [timing.arm for timing in summary.timings if timing.n == 0]
     if silent:

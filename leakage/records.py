@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, Literal, Self, get_args
 
 from leakage.probes import ATTACK, Split
 
@@ -216,7 +216,7 @@ def from_row(row: dict[str, Any], where: str) -> Record:
     if unknown := sorted(set(row) - expected):
         raise RecordError(f"{where}: has unknown fields ({len(unknown)})")
     _check_types(row, where)
-    return Record(**cast("dict[str, Any]", row))
+    return Record(**row)
 
 
 def _check_types(row: dict[str, Any], where: str) -> None:
