@@ -57,8 +57,10 @@ class Browser:
     async def press(self, key: str, code: int) -> None:
         """A key, down and up. `code` is its Windows virtual key code."""
         common = {
-            **{"key": key, "code": key},
-            **{"windowsVirtualKeyCode": code, "nativeVirtualKeyCode": code},
+            "key": key,
+            "code": key,
+            "windowsVirtualKeyCode": code,
+            "nativeVirtualKeyCode": code,
         }
         text = {"text": "\r"} if key == "Enter" else {}
         await self.do("Input.dispatchKeyEvent", type="keyDown", **common, **text)
