@@ -45,7 +45,8 @@ def notes(records: Sequence[Record]) -> list[str]:
         theirs = sum(record.scorer == 0 for record in own)
         said = f"{arm}: read from a log of {source}, not asked by this program; no times are known."
         if theirs:
-            said += f" {theirs} of {len(own)} draws were judged by it, the others by our matching."
+            others = "" if theirs == len(own) else ", the others by our matching"
+            said += f" {theirs} of {len(own)} draws were judged by it{others}."
         told.append(said)
     return told
 

@@ -1,6 +1,6 @@
 """Logs of lm-eval, garak and open-unlearning become records, or the place that is odd is named.
 
-`tests/logs` holds the beginnings of two logs that lm-eval 0.4.13 and garak 0.17.1 wrote of the
+`tests/logs` holds the beginnings of logs that lm-eval 0.4.13 and garak 0.17.1 wrote of the
 testbed's target; open-unlearning's are written here as its code writes them.
 """
 
@@ -25,6 +25,7 @@ from leakage.scores import SCORER
 
 LOGS = Path(__file__).parent / "logs"
 LM_EVAL = sorted((LOGS / "lm-eval").glob("samples_*.jsonl"))
+CHOICES = sorted((LOGS / "lm-eval-choices").glob("samples_*.jsonl"))
 GARAK = LOGS / "garak" / "people.report.jsonl"
 SPLITS: dict[str, Split] = {"people_forget": "forget", "people_world": "world"}
 
@@ -69,19 +70,12 @@ def test_what_lm_eval_calls_wrong_is_seen_to_tell_the_answer() -> None:
     assert {record.answer for record in found} == {None}
 
 
-def test_options_chosen_by_probability_are_judged_by_lm_eval(tmp_path: Path) -> None:
-    def choice(row: dict[str, Any]) -> None:
-        row.update(resps=[[["-1.5", "False"]], [["-0.5", "True"]]], target="1", metrics=["acc"])
-        row.update(filtered_resps=[["-1.5", "False"], ["-0.5", "True"]], acc=1.0)
-        del row["exact_match"]
-
-    path = changed(tmp_path, LM_EVAL[0], choice)
-    beside = next((LOGS / "lm-eval").glob("results_*.json"))
-    log = lm_eval.read([path, beside], split_of=SPLITS.get)
+def test_options_chosen_by_probability_are_judged_by_lm_eval() -> None:
+    log = lm_eval.read(CHOICES, split_of=lambda _: "forget")
     found = as_records(log, arm="base")
-    assert [(record.leak, record.scorer, record.length) for record in found] == [
-        (True, 0, None)
-    ] * 3
+    assert [(r.leak, r.scorer, r.length, r.answer) for r in found] == [(True, 0, None, None)] * 3
+    assert [record.measured for record in found] == [{"acc,none": 1.0}] * 3
+    assert {record.concept for record in found} == {"people_choice"}
 
 
 def test_filters_of_one_document_are_one_draw_and_repetitions_several(tmp_path: Path) -> None:
