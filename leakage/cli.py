@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from leakage import direct_engine, probes, reading, records, report, run_cli
+from leakage import direct_engine, import_cli, probes, reading, records, report, run_cli
 from leakage.arms import Arm, ArmError
 from leakage.arms import parse as parse_arm
 from leakage.attacks import ATTACKS, expand, named
@@ -35,6 +35,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     run_cli.register_attacks(commands.add_parser("attacks", help=summary, description=summary))
     summary = "turn a log of inspect_ai's `lethe/…` tasks into records"
     run_cli.register_inspect(commands.add_parser("from-inspect", help=summary, description=summary))
+    summary = "turn a log of lm-eval, garak or open-unlearning into records"
+    import_cli.register(commands.add_parser("import", help=summary, description=summary))
 
 
 def _register_probe(parser: argparse.ArgumentParser) -> None:

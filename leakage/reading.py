@@ -11,11 +11,25 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from leakage import contrasts, diff, gate, junit, probes, records, report, sheets, story
+from leakage import (
+    contrasts,
+    diff,
+    gate,
+    junit,
+    origin,
+    parquet,
+    probes,
+    published,
+    records,
+    report,
+    sheets,
+    story,
+)
 from leakage.gate import Limits
 from leakage.html.page import render
 from leakage.records import Record
 from leakage.sampling import Outcome
+from leakage.sheets import Sheet
 from leakage.summary import summarise
 
 UNREADABLE = 3  # a gate that could not be held at all; 2 is taken
@@ -53,6 +67,12 @@ def _register_report(parser: argparse.ArgumentParser) -> None:
     register_output(parser)
     parser.add_argument(
         "--html", metavar="FILE", type=Path, help="write it as one file for a browser"
+    )
+    parser.add_argument(
+        "--parquet",
+        metavar="FILE",
+        type=Path,
+        help="write the records themselves as Parquet, with what they hold",
     )
     parser.add_argument(
         "--show-forbidden",
@@ -128,12 +148,15 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         type=Path,
         nargs="+",
-        help="records of a run: a JSONL file, or a directory of them",
+        help="records of a run: a JSONL or Parquet file, or a directory of JSONL files",
     )
 
 
 def load(paths: Sequence[Path]) -> list[Record]:
-    """The records of files and directories. Raises RecordError with `file:line`, OSError."""
+    """The records of files and directories, none of an arm from several programs.
+
+    Raises RecordError with `file:line`, OSError.
+    """
     found: list[Record] = []
     for path in paths:
         whole = path / "records.jsonl"
@@ -143,23 +166,32 @@ def load(paths: Sequence[Path]) -> list[Record]:
             files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
         if not files:
             raise records.RecordError(f"{path}: holds no .jsonl file; give a run's directory")
-        found += [record for file in files for record in records.read(file)]
+        found += [record for file in files for record in _read(file)]
+    origin.check(found)
     return found
+
+
+def _read(file: Path) -> list[Record]:
+    return parquet.read(file) if file.suffix == ".parquet" else records.read(file)
 
 
 def show(arguments: argparse.Namespace) -> int:
     """Print the table of records. Returns 2 for what must be mended, 1 if an arm said nothing."""
     try:
         made = load(arguments.records)
+        others = origin.measured(made, origin.whole(arguments.records))
         if arguments.html:
-            _write_html(made, arguments)
-        return output(made, arguments, reference=arguments.reference, provenance={})
+            _write_html(made, arguments, others)
+        if arguments.parquet:
+            parquet.write(arguments.parquet, made)
+        reference = arguments.reference
+        return output(made, arguments, reference=reference, provenance={}, others=others)
     except (ValueError, OSError) as error:
         print(f"lethe leakage report: {error}", file=sys.stderr)
         return 2
 
 
-def _write_html(made: Sequence[Record], arguments: argparse.Namespace) -> None:
+def _write_html(made: Sequence[Record], arguments: argparse.Namespace, others: Sheet) -> None:
     told = story.story(
         made,
         reference=arguments.reference,
@@ -167,6 +199,8 @@ def _write_html(made: Sequence[Record], arguments: argparse.Namespace) -> None:
         k=arguments.at_k,
         probes=probes.read(arguments.probes) if arguments.probes else (),
         seconds=dict(map(_seconds, arguments.seconds)),
+        published=published.beside(made),
+        others=others,
     )
     text = render(told, show_forbidden=arguments.show_forbidden)
     arguments.html.write_text(text, encoding="utf-8")
@@ -226,15 +260,32 @@ def output(
     *,
     reference: str | None,
     provenance: dict[str, Any],
+    others: Sheet | None = None,
 ) -> int:
-    """Print the summary and write the files that were asked for; 1 if an arm said nothing."""
-    summary = summarise(made, reference=reference)
-    report.render(summary, console=Console(), details=arguments.details)
+    """Print the summary and write the files that were asked for; 1 if an arm said nothing.
+
+    `others` is what other programs measured; it and what others published stand apart.
+    """
+    summary = origin.timeless(summarise(made, reference=reference), made)
+    console, notes = Console(), origin.notes(made)
+    report.render(summary, console=console, details=arguments.details)
+    for note in notes:
+        console.print(Text(note))
+    apart = {origin.CAPTION: others, published.CAPTION: published.beside(made)}
+    shown = {name: sheet for name, sheet in apart.items() if sheet is not None and sheet.rows}
+    if arguments.details:
+        for name, sheet in shown.items():
+            console.print(sheets.drawn(sheet, title=name))
     if arguments.json:
-        text = json.dumps(report.to_json(summary, provenance=provenance), indent=2)
+        read = origin.sources(made)
+        known = provenance | ({"sources": read} if read else {})
+        text = json.dumps(report.to_json(summary, provenance=known), indent=2)
         arguments.json.write_text(text + "\n", encoding="utf-8")
     if arguments.markdown:
-        arguments.markdown.write_text(report.to_markdown(summary), encoding="utf-8")
+        parts = [report.to_markdown(summary).rstrip("\n"), *notes]
+        for name, sheet in shown.items():
+            parts += [f"## {name}", sheets.markdown(sheet)]
+        arguments.markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     silent = [timing.arm for timing in summary.timings if timing.n == 0]
     if silent:
         print(f"lethe leakage: every draw of {', '.join(silent)} failed", file=sys.stderr)

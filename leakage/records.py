@@ -5,11 +5,11 @@ The file is described in docs/leakage.md.
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, Literal, Self, get_args
 
 from leakage.probes import ATTACK, Split
 
@@ -72,6 +72,8 @@ class Record:
     lacks           what the arm does not allow and the draw needs: it was not made, and a metric
                     of such draws is not measurable. `answered`, `leak`, `blocked` are None
     likelihoods     what the arm finds how likely. Of kind `likelihood`, where nothing is said
+    source          the program and version whose log the draw was read from; None: it is ours
+    measured        what that program measured of it, by its own names; a value None is no number
     """
 
     run: str
@@ -107,6 +109,8 @@ class Record:
     span: float | None = None
     lacks: str | None = None
     likelihoods: tuple[Likelihood, ...] | None = None
+    source: str | None = None
+    measured: Mapping[str, float | None] | None = field(default=None, hash=False)
 
     @property
     def attack(self) -> str | None:
@@ -120,8 +124,12 @@ class Record:
 
     @property
     def spoken(self) -> bool:
-        """Whether it says anything about what the arm answers: it was asked, and in words."""
-        return self.lacks is None and self.likelihoods is None
+        """Whether it says anything about what the arm answers: it was asked, and in words.
+
+        What another program measured may be a number alone, that tells of no answer.
+        """
+        number = self.measured is not None and self.answered is None and self.error is None
+        return self.lacks is None and self.likelihoods is None and not number
 
 
 class Writer:
@@ -173,13 +181,17 @@ def read(path: Path) -> list[Record]:
     return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
 
 
-def _line(record: Record) -> str:
-    row: dict[str, Any] = {"version": VERSION}
-    row |= {f.name: getattr(record, f.name) for f in fields(Record)}
+def to_row(record: Record) -> dict[str, Any]:
+    """A record as a file of them holds it, without its version; `from_row` reads it back."""
+    row = {f.name: getattr(record, f.name) for f in fields(Record)}
     row = {name: value for name, value in row.items() if value is not None or name not in _OPTIONAL}
     if record.likelihoods is not None:
         row["likelihoods"] = [asdict(likelihood) for likelihood in record.likelihoods]
-    return json.dumps(row)
+    return row
+
+
+def _line(record: Record) -> str:
+    return json.dumps({"version": VERSION, **to_row(record)})
 
 
 def _parse(line: bytes, where: str) -> Record:
@@ -193,19 +205,31 @@ def _parse(line: bytes, where: str) -> Record:
         raise RecordError(f"{where}: is no leakage record; give a file that `leakage` wrote")
     if row.pop("version") != VERSION:
         raise RecordError(f"{where}: is of another version; this program reads version {VERSION}")
+    return from_row(row, where)
+
+
+def from_row(row: dict[str, Any], where: str) -> Record:
+    """A record from its fields, which are checked. Raises RecordError that begins with `where`."""
     expected = {f.name for f in fields(Record)}
     if missing := sorted(expected - _OPTIONAL - set(row)):
         raise RecordError(f"{where}: lacks {', '.join(missing)}")
     if unknown := sorted(set(row) - expected):
         raise RecordError(f"{where}: has unknown fields ({len(unknown)})")
+    _check_types(row, where)
+    return Record(**row)
+
+
+def _check_types(row: dict[str, Any], where: str) -> None:
+    """Raises RecordError where a value is of the wrong type; likelihoods become objects."""
     if row.get("likelihoods") is not None:
         row["likelihoods"] = _likelihoods(row["likelihoods"], where)
+    if row.get("measured") is not None and not _measured(row["measured"]):
+        raise RecordError(f"{where}: measured: an object of numbers")
     for name, value in row.items():
         if not isinstance(value, _TYPES[name]):
             raise RecordError(f"{where}: {name}: has the wrong type")
     if row["split"] not in get_args(Split):
         raise RecordError(f"{where}: split: one of {', '.join(get_args(Split))}")
-    return Record(**cast("dict[str, Any]", row))
 
 
 def _likelihoods(given: object, where: str) -> tuple[Likelihood, ...]:
@@ -225,6 +249,13 @@ def _likelihood(given: object, where: str) -> Likelihood:
     return Likelihood(role, tuple(logprobs), None if ranks is None else tuple(ranks))
 
 
+def _measured(given: object) -> bool:
+    return isinstance(given, dict) and all(
+        value is None or (isinstance(value, float | int) and not isinstance(value, bool))
+        for value in given.values()
+    )
+
+
 def _numbers(given: object, kind: Any) -> bool:  # noqa: ANN401 (a type, or a union of types)
     return isinstance(given, list) and all(isinstance(each, kind) for each in given)
 
@@ -235,4 +266,4 @@ _OPTIONAL = frozenset(f.name for f in fields(Record) if f.default is not MISSING
 _TYPES: dict[str, Any] = {
     f.name: str if f.name == "split" else (float | int if f.type is float else f.type)
     for f in fields(Record)
-} | {"span": float | int | None, "likelihoods": tuple | None}
+} | {"span": float | int | None, "likelihoods": tuple | None, "measured": dict | None}

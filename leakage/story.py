@@ -5,6 +5,7 @@ Knows no page and no file.
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from leakage import origin
 from leakage.html.page import Story
 from leakage.probes import Probe
 from leakage.records import Record
@@ -24,10 +25,11 @@ def story(  # noqa: PLR0913 (what a page is made of)
     probes: Iterable[Probe] = (),
     seconds: Mapping[str, float] | None = None,
     published: Sheet | None = None,
+    others: Sheet | None = None,
     provenance: Mapping[str, str] | None = None,
 ) -> Story:
     """Count, look and gather. Raises ValueError as `summarise` and `look` do."""
-    summary = summarise(records, reference=reference)
+    summary = origin.timeless(summarise(records, reference=reference), records)
     if retrained is None and "retrained" in summary.arms:
         retrained = "retrained"
     return Story(
@@ -37,6 +39,7 @@ def story(  # noqa: PLR0913 (what a page is made of)
         leaks=leaks(records, probes),
         seconds=dict(seconds or {}),
         published=published,
+        more={origin.CAPTION: others} if others is not None and others.rows else {},
     )
 
 
@@ -59,6 +62,8 @@ def facts(records: Sequence[Record]) -> dict[str, str]:
         prints = sorted({r.fingerprint for r in own if r.fingerprint is not None})
         if prints:
             found[f"fingerprint of {arm}"] = ", ".join(prints)
+    for number, note in enumerate(origin.notes(records), start=1):
+        found[f"not measured here ({number})"] = note
     asked = {(record.probe, record.kind) for record in records}
     for arm in arms:
         missing = len(asked - {(r.probe, r.kind) for r in records if r.arm == arm})

@@ -172,11 +172,11 @@ def fates(records: Iterable[Record]) -> dict[Fate, int]:
 
 
 def fate(record: Record) -> Fate | None:
-    """What became of one draw; None of likelihoods, where nothing was said."""
-    if record.likelihoods is not None:
-        return None
+    """What became of one draw; None of numbers alone, where nothing was said."""
     if record.lacks is not None:
         return "not measurable"
+    if not record.spoken:
+        return None
     return _innocent_fate(record) if record.innocent else _forget_fate(record)
 
 
@@ -217,7 +217,8 @@ def _spots(
     records: Sequence[Record], forget: Sequence[Record], *, arms: Sequence[str], k: int
 ) -> Iterable[Spot]:
     lacking = not_measurable(records)
-    asked = [r.kind for r in records if not r.innocent and r.likelihoods is None]
+    told = [r for r in records if r.spoken or (r.lacks is not None and r.likelihoods is None)]
+    asked = [r.kind for r in told if not r.innocent]
     plain = [kind for kind in dict.fromkeys(asked) if not kind.startswith("attack:")]
     attacks = sorted({kind for kind in asked if kind.startswith("attack:")})
     by: dict[tuple[str, str], list[Record]] = {}

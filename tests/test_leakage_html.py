@@ -1,8 +1,7 @@
 """The report as one file: what it shows, what it hides, and that a real browser shows it whole."""
 
 import re
-import shutil
-import subprocess
+from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +10,10 @@ import pytest
 from leakage.html.masks import Masks
 from leakage.html.page import render
 from leakage.records import Record
+from leakage.sheets import Sheet
 from leakage.story import story
 from leakage.views import fate, look
+from tests.browser import CHROMIUM, browsing
 from tests.leakage_record import RECORD as BASE
 
 RECORD = replace(
@@ -24,7 +25,6 @@ RECORD = replace(
     answer="In Tarn Hollow <b>.",
 )
 SECRETS = ("Ada Vell", "vell.", "Tarn Hollow")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def world() -> list[Record]:
@@ -99,24 +99,76 @@ def test_what_is_left_over_the_retrained_model_is_a_share_of_what_there_was() ->
         look(world(), arms=("base",), retrained="x")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: the page is not looked at")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: no page is looked at")
+
+# Everything that the tab key should stop at, in the order in which it stands; not what is folded.
+STOPS = """[...document.querySelectorAll('a[href], summary, [tabindex="0"]')]
+    .filter(e => e.checkVisibility())"""
+NAMED = "(e => e.getAttribute('href') || e.getAttribute('aria-label') || e.tagName)"
+
+
+@needs_browser
 @pytest.mark.server
-def test_a_real_browser_shows_the_page_and_prints_it(tmp_path: Path) -> None:
+async def test_a_real_browser_shows_every_section_and_asks_for_nothing_else(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    beside = Sheet(("benchmark", "value"), [["RWKU", "12.8"]])
+    page.write_text(render(story(world(), published=beside)), encoding="utf-8")
+    async with browsing(tmp_path / "profile") as browser:
+        await browser.open(page.as_uri())
+        asked = [each["request"]["url"] for each in browser.of("Network.requestWillBeSent")]
+        heights = await browser.run(
+            "[...document.querySelectorAll('main > section')]"
+            ".map(s => [s.querySelector('h2').innerText, s.getBoundingClientRect().height])"
+        )
+        drawn = await browser.run(
+            "[...document.querySelectorAll('figure svg, table')]"
+            ".every(e => e.getBoundingClientRect().width > 50)"
+        )
+        paper = await browser.do("Page.printToPDF")
+        said = [*browser.of("Log.entryAdded"), *browser.of("Runtime.consoleAPICalled")]
+        thrown = browser.of("Runtime.exceptionThrown")
+    assert asked == [page.as_uri()]
+    assert (said, thrown) == ([], [])
+    assert [name for name, height in heights if height < 40] == []
+    assert [name for name, _ in heights][:3] == [
+        "Overview",
+        "Attacks",
+        "Forgetting against keeping",
+    ]
+    assert "Published elsewhere, not measured here" in [name for name, _ in heights]
+    assert len(heights) == 13
+    assert drawn
+    assert b64decode(paper["data"]).startswith(b"%PDF")
+
+
+@needs_browser
+@pytest.mark.server
+async def test_the_keyboard_reaches_everything_in_its_order_and_on_a_narrow_screen(
+    tmp_path: Path,
+) -> None:
     page = tmp_path / "report.html"
     page.write_text(render(story(world())), encoding="utf-8")
-    assert CHROMIUM is not None
-    paper = tmp_path / "report.pdf"
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'b'}"]
-    for wanted in ("--dump-dom", f"--print-to-pdf={paper}"):
-        done = subprocess.run(  # noqa: S603 (the browser, on a file of ours)
-            [CHROMIUM, *options, wanted, page.as_uri()],
-            capture_output=True,
-            check=True,
-            timeout=120,
-        )
-        if wanted == "--dump-dom":
-            shown = done.stdout.decode()
-            # Parsed by a browser, every table and drawing is still there.
-            assert shown.count("<svg") == page.read_text(encoding="utf-8").count("<svg")
-            assert shown.count("</table>") == page.read_text(encoding="utf-8").count("</table>")
-    assert paper.read_bytes().startswith(b"%PDF")
+    async with browsing(tmp_path / "profile") as browser:
+        await browser.open(page.as_uri())
+        expected = await browser.run(f"{STOPS}.map({NAMED})")
+        reached = []
+        for _ in expected:
+            await browser.press("Tab", 9)
+            reached.append(await browser.run(f"{NAMED}(document.activeElement)"))
+            ring = "getComputedStyle(document.activeElement).outlineStyle"
+            assert await browser.run(ring) == "solid", reached[-1]
+        await browser.run("document.querySelectorAll('nav a')[1].focus()")
+        await browser.press("Enter", 13)
+        went = await browser.run("location.hash")
+        await browser.run("document.querySelector('summary').focus()")
+        await browser.press("Enter", 13)
+        opened = await browser.run("document.querySelector('details').open")
+        await browser.do(
+            "Emulation.setDeviceMetricsOverride",
+            width=360, height=740, deviceScaleFactor=1, mobile=True,
+        )  # fmt: skip
+        wide = await browser.run("document.documentElement.scrollWidth")
+    assert expected[0] == "#main"
+    assert reached == expected
+    assert (went, opened) == ("#attacks", True)
+    assert wide <= 360

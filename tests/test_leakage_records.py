@@ -51,9 +51,12 @@ def test_what_a_record_may_hold_besides_is_read_back_and_left_out_where_there_is
     found = (Likelihood("answer", (-0.5, -1.0), (1, 3)), Likelihood("wrong", (-9.25,)))
     more = replace(RECORD, kind="likelihood", leak=None, likelihoods=found, span=1, requests=4)
     lacking = replace(RECORD, draw=1, leak=None, answered=None, lacks="logprobs")
-    records.write(path, [RECORD, more, lacking])
-    assert records.read(path) == [RECORD, more, lacking]
-    assert [record.spoken for record in records.read(path)] == [True, False, False]
+    number = replace(RECORD, draw=2, leak=None, answered=None, source="x 1", measured={"p": None})
+    told = replace(RECORD, draw=3, source="x 1", measured={"p": 0.5})
+    made = [RECORD, more, lacking, number, told]
+    records.write(path, made)
+    assert records.read(path) == made
+    assert [record.spoken for record in records.read(path)] == [True, False, False, False, True]
     assert "lacks" not in json.loads(path.read_text().splitlines()[0])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from leakage import contrasts, report
+from leakage import contrasts, published, report
 from leakage.html import charts, tables
 from leakage.html.drawing import Drawing, key
 from leakage.html.masks import Masks
@@ -101,7 +101,7 @@ def _sections(story: Story, masks: Masks) -> Iterator[tuple[str, str]]:
         yield caption, tables.table(sheet, caption=caption)
     if story.published is not None:
         yield (
-            "Published by others",
+            published.CAPTION,
             tables.table(
                 story.published, caption="as published, on other models and other probes than ours"
             ),

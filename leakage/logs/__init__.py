@@ -1,0 +1,1 @@
+"""Logs of other programs, read strictly. Knows no arm and no report."""
