@@ -48,10 +48,10 @@ class Targets(Part):
     confidence: Rate | None
 
 
-class Traffic(Part):
-    """The harmless responses: how many, their digest, and those that any concept stops."""
+class Measured(Part):
+    """The harmless responses: whose, their digest, and those that any of the concepts stops."""
 
-    source: Literal["given", "background"]
+    given: bool
     sha256: Digest
     stopped: Counted
 
@@ -83,7 +83,7 @@ class Lock(Part):
     weights: Digest | None
     confidence: Rate
     targets: Targets
-    traffic: Traffic
+    traffic: Measured
     concepts: tuple[Entry, ...]
     digest: Digest
 
