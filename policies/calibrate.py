@@ -5,7 +5,7 @@ that a rate is one of responses.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -114,9 +114,9 @@ def measured(
     forbidden = _held_out(exemplars, "exemplars", concepts, shared, limits)
     unnamed = _held_out(bare, "exemplars", concepts, shared, limits)
     kept = _held_out(neighbours, "neighbours", concepts, shared, limits)
-    everyday = _judged(screen, [response(said) for said in traffic.responses])
+    everyday = judged(screen, [response(said) for said in traffic.responses])
     asked = [(passage(one.case.text, before=one.case.before),) for one in blocked]
-    for one, found in zip(blocked, _judged(screen, asked), strict=True):
+    for one, found in zip(blocked, judged(screen, asked), strict=True):
         for key in _about(one.keys, found):
             forbidden[key].append(found.get(key, 0.0))
     return [
@@ -129,6 +129,15 @@ def measured(
             traffic=tuple(found.get(concept.key, 0.0) for found in everyday),
         )
         for concept in concepts
+    ]
+
+
+def judged(screen: Screen, asked: Sequence[Response]) -> list[dict[str, float]]:
+    """For each response, concept → the highest score of its passages; what is absent scores 0."""
+    return [
+        found
+        for at in range(0, len(asked), AT_ONCE)
+        for found in _batch(screen, asked[at : at + AT_ONCE])
     ]
 
 
@@ -226,8 +235,8 @@ def _held_out(
         if asked:
             without = [_without(concept, part, fold) for concept in concepts]
             screen = Screen(without, encoder, limits=limits)
-            judged = _judged(screen, [(passage(texts[key][at]),) for key, at in asked])
-            for (key, at), found in zip(asked, judged, strict=True):
+            held = judged(screen, [(passage(texts[key][at]),) for key, at in asked])
+            for (key, at), found in zip(asked, held, strict=True):
                 scores[key][at] = found.get(key, 0.0)
     return scores
 
@@ -253,15 +262,6 @@ def _without(concept: Concept, part: Part, fold: int) -> Concept:
         if part == "exemplars"
         else replace(concept, neighbours=left)
     )
-
-
-def _judged(screen: Screen, asked: Sequence[Response]) -> Iterable[dict[str, float]]:
-    """For each response, concept → the highest score of its passages."""
-    return [
-        found
-        for at in range(0, len(asked), AT_ONCE)
-        for found in _batch(screen, asked[at : at + AT_ONCE])
-    ]
 
 
 def _batch(screen: Screen, asked: Sequence[Response]) -> Iterator[dict[str, float]]:

@@ -122,8 +122,8 @@ def _run(loaded: Sequence[LoadedPolicy], encoder: Encoder, arguments: argparse.N
     print("\n".join(_heading(targets, traffic)))
     status = 0
     for one in loaded:
-        own = [found for found in scores if found.concept.key in one.keys]
-        chosen = [picked(found, targets) for found in own]
+        keys = set(one.keys)
+        chosen = [picked(found, targets) for found in scores if found.concept.key in keys]
         for choice in chosen:
             print("\n".join(_curve(choice, targets.confidence or CONFIDENCE)))
         if any(choice.problems for choice in chosen):
