@@ -93,6 +93,19 @@ class Picked:
         return row(self.scores, NAMES if self.threshold is None else self.threshold)
 
 
+class Remembering:
+    """An encoder that encodes each text once: folds have most of theirs in common."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._cache = Cache(encoder)
+        self.fingerprint = encoder.fingerprint
+        self.dimensions = encoder.dimensions
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors, shape (len(texts), dimensions)."""
+        return self._cache.vectors(texts)
+
+
 def measured(
     concepts: Sequence[Concept],
     encoder: Encoder,
@@ -104,7 +117,7 @@ def measured(
 
     Raises ValueError as a screen does.
     """
-    shared = _Remembering(encoder)
+    shared = Remembering(encoder)
     # Facts are weighed only where they are held to a score; which one does not change any.
     limits = {c.key: LIMIT for c in concepts if not c.names_suffice and c.threshold is None}
     screen = Screen(concepts, shared, limits=limits)
@@ -207,18 +220,6 @@ def locked(
             "concepts": [_entry(one, confidence).model_dump() for one in chosen],
         }
     )
-
-
-class _Remembering:
-    """An encoder that encodes each text once: folds have most of theirs in common."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._cache = Cache(encoder)
-        self.fingerprint = encoder.fingerprint
-        self.dimensions = encoder.dimensions
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        return self._cache.vectors(texts)
 
 
 def _held_out(
