@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from classifiers import Concept, Encoder, Screen, UnreadableError
-from classifiers.cache import Cache
+from classifiers.cache import MOST, Cache
 from classifiers.combine import digest as weights_digest
 from classifiers.encoder import Vectors
 from classifiers.screen import LIMIT
@@ -94,10 +94,10 @@ class Picked:
 
 
 class Remembering:
-    """An encoder that encodes each text once: folds have most of theirs in common."""
+    """An encoder that encodes each text once, of `texts` and more: folds share most of theirs."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._cache = Cache(encoder)
+    def __init__(self, encoder: Encoder, *, texts: int = 0) -> None:
+        self._cache = Cache(encoder, most=MOST + texts)
         self.fingerprint = encoder.fingerprint
         self.dimensions = encoder.dimensions
 
@@ -117,7 +117,8 @@ def measured(
 
     Raises ValueError as a screen does.
     """
-    shared = Remembering(encoder)
+    texts = sum(len(c.exemplars) + len(c.neighbours) for c in concepts)
+    shared = Remembering(encoder, texts=texts)
     # Facts are weighed only where they are held to a score; which one does not change any.
     limits = {c.key: LIMIT for c in concepts if not c.names_suffice and c.threshold is None}
     screen = Screen(concepts, shared, limits=limits)
