@@ -16,7 +16,7 @@ from classifiers.cache import MOST, Cache
 from classifiers.combine import digest as weights_digest
 from classifiers.encoder import Vectors
 from classifiers.screen import LIMIT
-from classifiers.threshold import FLOOR, Share, needed, threshold
+from classifiers.threshold import FLOOR, Share, needed, rank, threshold
 from policies.draft.documents import Said
 from policies.lock import Counted, Decides, Entry, Lock, Measured, Targets, parts, sealed
 from policies.responses import Response, Traffic, passage, response
@@ -316,9 +316,10 @@ def _unbacked(kind: str, found: Sequence[float], share: float, confidence: float
             f"{least - len(found)} missing"
         )
     stopped = sum(score >= NAMES for score in found)
+    may = len(found) - rank(len(found), alpha=share, confidence=confidence)
     return (
         f"{kind}: {stopped} of {len(found)} are stopped by a name, a quotation or what says the "
-        f"same, so that no threshold keeps to at most {share:g} {sure}"
+        f"same, at any threshold; for at most {share:g} {sure} {may} may be"
     )
 
 

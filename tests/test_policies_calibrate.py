@@ -189,7 +189,10 @@ def test_a_name_that_neighbours_hold_leaves_no_threshold(vask: Scores) -> None:
     chosen = picked(replace(vask, neighbours=(1.0, 1.0, 0.2, 0.1)), LOOSE)
     assert chosen.threshold is None
     [problem] = chosen.problems
-    assert problem.startswith("neighbours: 2 of 4 are stopped by a name, a quotation or")
+    assert problem == (
+        "neighbours: 2 of 4 are stopped by a name, a quotation or what says the same, at any "
+        "threshold; for at most 0.25 on average 0 may be"
+    )
 
 
 def test_a_threshold_that_the_policy_names_is_kept_or_told(vask: Scores) -> None:
