@@ -4,11 +4,12 @@ The weights, and what they were fitted on, stand in combine.json, which
 `benchmarks/detection_fit.py` writes.
 """
 
+import hashlib
 import json
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Literal
@@ -139,6 +140,12 @@ def _scale(knots: Sequence[tuple[float, float]]) -> Scale:
 def shipped() -> Mapping[str, Combination]:
     """The combinations of this package, by scope."""
     return parsed(_content())
+
+
+def digest() -> str:
+    """SHA-256 (hex) of the combinations of this package: a threshold belongs to one of them."""
+    weighing = {scope: asdict(combination) for scope, combination in shipped().items()}
+    return hashlib.sha256(json.dumps(weighing, sort_keys=True).encode()).hexdigest()
 
 
 def fitted_for(fingerprint: str) -> bool:

@@ -53,6 +53,7 @@ class Screen:
     longest       folded characters of the longest name: a name may be that far from complete
     thresholds    concept → what it is held to: a calibrated score or, where it is not weighed, a
                   cosine similarity, given or derived from its neighbours and a harmless background
+    weighed       the concepts whose evidence is weighed
     fingerprint   changes whenever a verdict could
 
     Raises ValueError for two concepts with one key, one without names and exemplars, and one with
@@ -91,6 +92,7 @@ class Screen:
             combinations = shipped() if fitted_for(encoder.fingerprint) else {}
         limits = limits or {}
         self._weighed = dict(_weighed(concepts, combinations, limits))
+        self.weighed = frozenset(self._weighed)
         self._similar = {
             c.key: self._derived(c) if c.threshold is None else c.threshold for c in concepts
         }

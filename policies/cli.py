@@ -1,4 +1,4 @@
-"""`lethe policy lint | explain | test | draft | schema`: arguments to lines. Knows no HTTP."""
+"""`lethe policy lint | explain | test | …`: arguments to lines. Knows no HTTP."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from classifiers import EncoderError
 from classifiers import load as load_encoder
-from policies import cases
+from policies import calibrate_cli, cases
 from policies.compile import PolicySet, compile_policies
 from policies.draft import command as drafting
 from policies.explain import Channel, as_json, explain, lines, outcome
@@ -60,6 +60,10 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     _add_encoder(test_parser)
     test_parser.set_defaults(run=test)
+
+    summary = calibrate_cli.SUMMARY
+    calibrate_parser = commands.add_parser("calibrate", help=summary, description=summary)
+    calibrate_cli.register(calibrate_parser)
 
     draft_parser = commands.add_parser("draft", help=drafting.SUMMARY, description=drafting.SUMMARY)
     drafting.register(draft_parser)
@@ -203,9 +207,11 @@ def _compiled(arguments: argparse.Namespace) -> PolicySet | None:
     print(f"lethe: loading the encoder '{arguments.encoder}'", file=sys.stderr)
     try:
         return compile_policies(loaded, load_encoder(arguments.encoder))
+    except PolicyErrors as errors:
+        print(errors)
     except EncoderError as error:
         print(f"lethe policy: {error}", file=sys.stderr)
-        return None
+    return None
 
 
 def _not_compared(compiled: PolicySet) -> list[str]:

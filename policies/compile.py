@@ -1,7 +1,7 @@
 """Policies into one screen, and who applies to what. Knows no YAML, no HTTP and no action."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from unicodedata import normalize
@@ -10,6 +10,8 @@ import classifiers
 from classifiers import Encoder, Screen
 from policies.concept import Concept
 from policies.load import LoadedPolicy
+from policies.lock import called, other_encoder
+from policies.problem import PolicyErrors, Problem
 from policies.schema import AppliesTo
 
 
@@ -50,7 +52,8 @@ class PolicySet:
 def compile_policies(policies: Iterable[LoadedPolicy], encoder: Encoder) -> PolicySet:
     """Build the one screen of a set of policies with unique ids.
 
-    Policies that are off are kept in the set and left out of the screen.
+    Policies that are off are kept in the set and left out of the screen. Raises PolicyErrors where
+    a policy was calibrated with another encoder.
     """
     ordered = tuple(sorted(policies, key=lambda loaded: loaded.policy.id))
     owners = {key: loaded for loaded in ordered for key in loaded.keys}
@@ -59,29 +62,42 @@ def compile_policies(policies: Iterable[LoadedPolicy], encoder: Encoder) -> Poli
         for loaded in ordered
         for key, concept in zip(loaded.keys, loaded.policy.concepts, strict=True)
     }
-    active = [c for loaded in ordered if loaded.policy.mode != "off" for c in _screened(loaded)]
+    active = [loaded for loaded in ordered if loaded.policy.mode != "off"]
+    found = [_encoder_problem(loaded, encoder) for loaded in active]
+    if problems := [problem for problem in found if problem is not None]:
+        raise PolicyErrors(problems)
     digests = "".join(f"{loaded.policy.id}:{loaded.digest}\n" for loaded in ordered)
     return PolicySet(
         policies=ordered,
-        screen=Screen(active, encoder),
+        screen=Screen(
+            [concept for loaded in active for concept in _screened(loaded)],
+            encoder,
+            limits=dict(limit for loaded in active for limit in _limits(loaded)),
+        ),
         digest=sha256(digests.encode()).hexdigest(),
         _policies=owners,
         _concepts=concepts,
     )
 
 
-def _screened(loaded: LoadedPolicy) -> Iterable[classifiers.Concept]:
-    for key, concept, texts in zip(loaded.keys, loaded.policy.concepts, loaded.texts, strict=True):
-        yield classifiers.Concept(
-            key=key,
-            # A name listed twice would be found twice.
-            aliases=tuple(dict.fromkeys((concept.name, *concept.aliases))),
-            exemplars=texts.exemplars,
-            neighbours=texts.neighbours,
-            protected=texts.protected,
-            names_suffice=concept.scope == "entity",
-            threshold=None if concept.threshold == "auto" else concept.threshold,
-        )
+def _encoder_problem(loaded: LoadedPolicy, encoder: Encoder) -> Problem | None:
+    lock = loaded.lock
+    return other_encoder(lock, encoder.fingerprint, path=loaded.path) if lock else None
+
+
+def _screened(loaded: LoadedPolicy) -> Iterator[classifiers.Concept]:
+    """A policy's concepts; a similarity that was calibrated stands for one to be derived."""
+    held = loaded.lock.thresholds("similarity") if loaded.lock else {}
+    for concept in loaded.concepts:
+        yield replace(concept, threshold=held.get(called(concept), concept.threshold))
+
+
+def _limits(loaded: LoadedPolicy) -> Iterator[tuple[str, float]]:
+    """The scores that concepts are held to, by their keys, where that was calibrated."""
+    held = loaded.lock.thresholds("score") if loaded.lock else {}
+    for concept in loaded.concepts if held else ():
+        if called(concept) in held:
+            yield concept.key, held[called(concept)]
 
 
 def _matches(to: AppliesTo, *, model: str | None, route: str, tenant: str) -> bool:

@@ -5,10 +5,11 @@ Knows no screen, no encoder and no network.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
+import classifiers
 from classifiers import fold
 from classifiers.lexical import LEAST
 from classifiers.quotation import LEAST as QUOTED
@@ -16,6 +17,8 @@ from classifiers.verbatim import WORD
 from policies.border import validate
 from policies.concept import Concept, TextFile
 from policies.document import Document, KeyPath, parse
+from policies.lock import Lock, mismatches
+from policies.lock import read as read_lock
 from policies.problem import PolicyErrors, Problem
 from policies.schema import Policy
 from policies.texts import TextsError, read_texts, read_whole
@@ -38,18 +41,38 @@ class LoadedPolicy:
     """A policy, where it came from, and its texts: `texts[n]` belongs to `policy.concepts[n]`.
 
     `digest` is the SHA-256 (hex) of everything that the policy says, the contents of its files
-    included; comments, the order of keys and where a text is kept do not change it.
+    included; comments, the order of keys and where a text is kept do not change it. `lock` holds
+    its thresholds where it was calibrated, and belongs to the digest then.
     """
 
     policy: Policy
     path: Path
     texts: tuple[ConceptTexts, ...] = field(repr=False)
     digest: str
+    lock: Lock | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys of its concepts in a screen, in order: `policy-id/Concept Name`."""
         return tuple(f"{self.policy.id}/{concept.name}" for concept in self.policy.concepts)
+
+    @property
+    def concepts(self) -> tuple[classifiers.Concept, ...]:
+        """Its concepts as a screen is built from them, without what a lock says."""
+        each = zip(self.keys, self.policy.concepts, self.texts, strict=True)
+        return tuple(
+            classifiers.Concept(
+                key=key,
+                # A name listed twice would be found twice.
+                aliases=tuple(dict.fromkeys((concept.name, *concept.aliases))),
+                exemplars=texts.exemplars,
+                neighbours=texts.neighbours,
+                protected=texts.protected,
+                names_suffice=concept.scope == "entity",
+                threshold=None if concept.threshold == "auto" else concept.threshold,
+            )
+            for key, concept, texts in each
+        )
 
 
 def load_folder(folder: Path) -> list[LoadedPolicy]:
@@ -60,8 +83,12 @@ def load_folder(folder: Path) -> list[LoadedPolicy]:
     return load([folder])
 
 
-def load(sources: Iterable[Path]) -> list[LoadedPolicy]:
-    """Load folders and single files as one set. Raises PolicyErrors likewise."""
+def load(sources: Iterable[Path], *, locks: bool = True) -> list[LoadedPolicy]:
+    """Load folders and single files as one set. Raises PolicyErrors likewise.
+
+    A lock beside a policy is read and must match it, as far as that can be told without an
+    encoder; `locks=False` leaves locks alone.
+    """
     loaded: list[LoadedPolicy] = []
     problems: list[Problem] = []
     first: dict[str, Path] = {}
@@ -75,7 +102,8 @@ def load(sources: Iterable[Path]) -> list[LoadedPolicy]:
             message = f"is the id of {first[policy.id]} too; every policy needs its own"
             problems.append(document.problem(("id",), message))
         first.setdefault(policy.id, path)
-        loaded.append(_resolved(policy, document, problems))
+        one = _resolved(policy, document, problems)
+        loaded.append(_locked(one, problems) if locks else one)
     if problems:
         raise PolicyErrors(problems)
     return loaded
@@ -113,6 +141,17 @@ def _resolved(policy: Policy, document: Document, problems: list[Problem]) -> Lo
         problems += _both_ways(resolved, (*at, "neighbours"), document)
         texts.append(resolved)
     return LoadedPolicy(policy, document.path, tuple(texts), _digest(policy, texts))
+
+
+def _locked(loaded: LoadedPolicy, problems: list[Problem]) -> LoadedPolicy:
+    """With the lock beside it, if there is one."""
+    lock, found = read_lock(loaded.path)
+    problems += found
+    if lock is None:
+        return loaded
+    problems += mismatches(lock, loaded.concepts, path=loaded.path)
+    digest = sha256(f"{loaded.digest}\n{lock.digest}".encode("ascii")).hexdigest()
+    return replace(loaded, lock=lock, digest=digest)
 
 
 def _texts(
