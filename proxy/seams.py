@@ -6,7 +6,7 @@ said, and puts them next to each other as whoever reads the whole answer would.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import permutations, takewhile
+from itertools import chain, permutations, takewhile
 
 from proxy.citations import Citations
 from proxy.exchange import Channel
@@ -214,7 +214,6 @@ def _orders(channels: list[Channel]) -> list[list[Channel]]:
         if channel.kind in PROSE:
             fields.setdefault((channel.kind, channel.part), []).append(channel)
     beside = [channel for channel in others if channel.kind not in PROSE]
-    orders = [channels, [*others, *calls]]
-    for order in permutations(fields.values()):
-        orders.append([*(channel for field in order for channel in field), *beside, *calls])
+    turned = ([*chain(*order), *beside, *calls] for order in permutations(fields.values()))
+    orders = [channels, [*others, *calls], *turned]
     return [order for at, order in enumerate(orders) if order not in orders[:at]]
