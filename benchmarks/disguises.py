@@ -92,7 +92,8 @@ def measured(folder: Path, *, answers: int) -> dict[str, dict[str, Rate]]:
     texts, names = [pair.answer for pair in pairs], [pair.concept for pair in pairs]
     plain = stopped(screen, texts, names)
     found = {}
-    for name, hide in {"plain": str, **WAYS}.items():
+    ways: dict[str, Hide] = {"plain": str, **WAYS}
+    for name, hide in ways.items():
         caught = stopped(screen, [hide(text) for text in texts], names)
         over = stopped(screen, [hide(text) for text in kept], [""] * len(kept))
         found[name] = {
