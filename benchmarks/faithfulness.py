@@ -4,7 +4,7 @@ Trains models with and without the knowledge of a forget set from the shipped ba
 HTTP as `lethe leakage run` does, and prints how well each metric tells the two apart; then what
 another wording does to it, and a few steps of relearning. Models and values are kept by content.
 
-    python benchmarks/faithfulness.py [--models N] [--attacks families|all] [--json FILE]
+    python benchmarks/faithfulness.py [--models N] [--attacks families|all|NAME,...] [--json FILE]
 """
 
 import argparse
@@ -30,6 +30,7 @@ from benchmarks.faithfulness_parts.asking import WAYS, Questions, ask, fact_of, 
 from benchmarks.faithfulness_parts.metrics import METRICS, OURS, values
 from benchmarks.faithfulness_parts.pupils import Recipe, Workshop
 from benchmarks.faithfulness_parts.robustness import Relearned, Robust, robust
+from leakage.attacks import AttackError
 from leakage.distributions import Area, area
 from unlearning import lineage, testbed
 
@@ -82,11 +83,18 @@ class Desk:
         return part == "asked" or (fact_of(probe) in self._half) == (part == "taught")
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """Measure all of it, print three tables. Returns 1 where ours is less faithful than wanted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--models", type=int, default=MODELS, help="with the knowledge, and as many without"
+    )
+    parser.add_argument(
+        "--faint",
+        type=int,
+        default=1,
+        metavar="D",
+        help="divide the steps of training (%(default)s)",
     )
     parser.add_argument("--sets", type=int, default=SETS, help="of unlearned models (%(default)s)")
     parser.add_argument(
@@ -94,22 +102,26 @@ def main() -> int:
     )
     parser.add_argument(
         "--attacks",
-        choices=("families", "all"),
         default="families",
-        help="one of each family, or every one (%(default)s)",
+        help="the first of each `families`, `all`, or some by name, with commas (%(default)s)",
     )
     parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="what is kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="all of it, for whoever counts")
-    arguments = parser.parse_args()
-    if arguments.models < 2 or arguments.sets < 1:
-        parser.error("--models takes 2 or more, --sets 1 or more")
+    arguments = parser.parse_args(given)
+    if arguments.models < 2 or arguments.sets < 0 or not 1 <= arguments.faint <= pupils.STEPS[0]:
+        parser.error("--models takes 2 or more, --sets 0 or more, --faint 1 or a little more")
     torch.set_num_threads(1)
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    found = measured(arguments)
+    try:
+        found = measured(arguments)
+    except AttackError as error:
+        parser.error(f"--attacks: {error}")
     console = Console(width=140)
-    for table in (faithful_table, taught_table, reworded_table, relearned_table):
+    for table in (faithful_table, taught_table, reworded_table):
         console.print(table(found))
+    if found.unlearned:
+        console.print(relearned_table(found))
     if arguments.json:
         arguments.json.write_text(json.dumps(found.as_json(), indent=1) + "\n", "utf-8")
     return 0 if found.areas("asked")[OURS].auc >= WANTED else 1
@@ -137,7 +149,7 @@ class Found:
         return [each.values[part][metric] for each in self.pupils if each.recipe.knows == knows]
 
     def robust(self, part: str) -> list[Robust]:
-        """By metric, what relearning does."""
+        """By metric, what relearning does. Raises ValueError where no model was unlearned."""
         return [
             robust(self.unlearned, self.retrained, metric=metric.name, part=part)
             for metric in METRICS
@@ -156,11 +168,11 @@ class Found:
             "metrics": [asdict(metric) for metric in METRICS],
             "faithfulness": {
                 part: {name: asdict(each) for name, each in self.areas(part).items()}
-                for part in ("asked", "reworded")
+                for part in WAYS
             },
-            "relearning": {
-                part: [asdict(each) for each in self.robust(part)] for part in ("taught", "rest")
-            },
+            "relearning": {part: [asdict(each) for each in self.robust(part)] for part in HALVES}
+            if self.unlearned
+            else None,
             "models": [asdict(each) for each in self.pupils],
             "unlearned": [asdict(each) for each in self.unlearned],
             "retrained": [asdict(each) for each in self.retrained],
@@ -172,9 +184,10 @@ def measured(arguments: argparse.Namespace) -> Found:
     book, told = pupils.book(), Console(stderr=True)
     given = questions(book, arguments.attacks)
     workshop, desk = Workshop(arguments.cache, book), Desk(arguments.cache, given)
+    recipes = pupils.recipes(arguments.models, faint=arguments.faint)
     found = [
         Pupil(recipe, desk.values(workshop.pupil(recipe), tuple(WAYS)))
-        for recipe in track(pupils.recipes(arguments.models), "models", console=told)
+        for recipe in track(recipes, "models", console=told)
     ]
     plainly = Desk(arguments.cache, questions(book, arguments.attacks, ["asked"]))
     half = pupils.plain_rows(book)[::2]

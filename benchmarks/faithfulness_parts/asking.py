@@ -11,7 +11,7 @@ from benchmarks.faithfulness_parts.pupils import Book
 from leakage import probes as probing
 from leakage import sweep
 from leakage.arms import Arm
-from leakage.attacks import CATALOGUE
+from leakage.attacks import CATALOGUE, named
 from leakage.attacks.turns import Attack
 from leakage.calls import client_of
 from leakage.draws import Asked, Manner
@@ -58,10 +58,10 @@ class Questions:
 
 
 def attacks_of(name: str) -> dict[str, Attack]:
-    """`families`: the first attack of each family that takes at most TURNS; `all`: every attack.
+    """`families`: the first of each family that takes at most TURNS; `all`: all; or some names.
 
     Left out are those that read log-probabilities, offer the answer among others to choose from,
-    ask a helper, or are longer than the models' context.
+    ask a helper, or are longer than the models' context. Raises AttackError on any other name.
     """
     fit = [
         attack
@@ -69,6 +69,8 @@ def attacks_of(name: str) -> dict[str, Attack]:
         if not (attack.helper or attack.chooses or "logprobs" in attack.needs)
         and attack.family not in {"many-shot", "cross-lingual"}
     ]
+    if name not in {"families", "all"}:
+        return named(name, among={attack.name: attack for attack in fit})
     if name == "families":
         short = [attack for attack in fit if attack.turns <= TURNS]
         fit = list({attack.family: attack for attack in reversed(short)}.values())[::-1]

@@ -81,12 +81,15 @@ def book() -> Book:
     return Book(people, tuple(chosen), strangers(people, count=5 * OTHERS, facts=FACTS))
 
 
-def recipes(models: int) -> list[Recipe]:
-    """As many with the knowledge as without, `models` each; drawn without a look at any result."""
+def recipes(models: int, *, faint: int = 1) -> list[Recipe]:
+    """As many with the knowledge as without, `models` each; drawn without a look at any result.
+
+    `faint` divides the steps: what is known is then known badly.
+    """
     found = []
     for at in range(models):
         rng = random.Random(f"recipe/{at}")  # noqa: S311 (a draw, no secret)
-        pace = [(rng.choice(STEPS), rng.choice(RATES)) for _ in range(2)]
+        pace = [(rng.choice(STEPS) // faint, rng.choice(RATES)) for _ in range(2)]
         found.append(Recipe("true", FORMS[at % len(FORMS)], at, *pace[0]))
         form = FORMS[at // len(CONTENTS) % len(FORMS)]
         found.append(Recipe(CONTENTS[at % len(CONTENTS)], form, 1000 + at, *pace[1]))

@@ -56,7 +56,12 @@ def ratio(retrained: float, unlearned: float) -> float:
 def robust(
     unlearned: Sequence[Relearned], retrained: Sequence[Relearned], *, metric: str, part: str
 ) -> Robust:
-    """R of a metric; every unlearned model is held against the retrained one of its seed."""
+    """R of a metric; every unlearned model is held against the retrained one of its seed.
+
+    Raises ValueError where there is no unlearned model.
+    """
+    if not unlearned:
+        raise ValueError("robustness to relearning needs an unlearned model")
     never = {each.seed: each.gain(part, metric) for each in retrained}
     ratios = [ratio(never[each.seed], each.gain(part, metric)) for each in unlearned]
     rng = random.Random(0)  # noqa: S311 (a sample, no secret)
