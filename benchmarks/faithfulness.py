@@ -189,7 +189,8 @@ def measured(arguments: argparse.Namespace) -> Found:
         Pupil(recipe, desk.values(workshop.pupil(recipe), tuple(WAYS)))
         for recipe in track(recipes, "models", console=told)
     ]
-    plainly = Desk(arguments.cache, questions(book, arguments.attacks, ["asked"]))
+    # Half of a forget set is little: every fact of it is attacked.
+    plainly = Desk(arguments.cache, questions(book, arguments.attacks, ["asked"], whole=True))
     half = pupils.plain_rows(book)[::2]
 
     def relearned(name: str, seed: int, place: Path) -> Relearned:

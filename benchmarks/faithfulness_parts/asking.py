@@ -39,7 +39,7 @@ class Questions:
     answers     the accepted answers are values, as everywhere in the testbed
     sentences   the accepted answer is the whole sentence, as in TOFU, with its paraphrase and false
                 ones beside it, for ROUGE and likelihoods; in the order of `answers`
-    attacked    one fact of `answers` a person, of ATTACKED people, in both ways
+    attacked    of `answers`: one fact of each of ATTACKED people, or all
     world       innocent questions that attacks put beside
     """
 
@@ -77,18 +77,24 @@ def attacks_of(name: str) -> dict[str, Attack]:
     return {attack.name: attack for attack in fit}
 
 
-def questions(book: Book, attacks: str, ways: Sequence[str] = tuple(WAYS)) -> Questions:
-    """What is asked about the forget set of a book, in which of WAYS."""
+def questions(
+    book: Book, attacks: str, ways: Sequence[str] = tuple(WAYS), *, whole: bool = False
+) -> Questions:
+    """What is asked about the forget set of a book, in which of WAYS.
+
+    `whole` attacks every fact. Raises AttackError.
+    """
     people = Corpus(book.people, book.corpus.attributes, ())
     endings = tuple(WAYS[way] for way in ways)
     rows = [row for row in probes(people) if str(row["id"]).endswith(endings)]
     # Attacks carry direct questions alone; which way it is stands in the id.
     answers = [replace(probe, kind="direct") for probe in probing.from_rows(rows)]
     facts = {f"{p.key}.{fact.attribute}": (p, fact) for p in book.people for fact in p.facts}
-    attacked = {
+    some = {
         f"{p.key}.{p.facts[at % len(p.facts)].attribute}"
         for at, p in enumerate(book.people[:ATTACKED])
     }
+    attacked = set(facts) if whole else some
     world = probing.from_rows(probes(Corpus((), {}, book.corpus.world)))
     return Questions(
         answers=tuple(answers),
