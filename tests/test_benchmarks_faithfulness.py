@@ -29,6 +29,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.server
+@pytest.mark.slow
 def test_those_who_know_are_told_from_those_who_do_not_and_nothing_is_done_twice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -40,9 +41,10 @@ def test_those_who_know_are_told_from_those_who_do_not_and_nothing_is_done_twice
     assert metrics.OURS in said
     found = json.loads(out.read_text("utf-8"))
     assert found["attacks"] == ["alias", "json"]
-    assert found["faithfulness"]["asked"][metrics.OURS]["auc"] == 1
+    ours = found["faithfulness"]["asked"][metrics.OURS]
+    assert ours["auc"] == 1
     # Two and two that do not overlap say little: the interval does, too.
-    assert found["faithfulness"]["asked"][metrics.OURS]["low"] < 0.2
+    assert ours["low"] < 0.2
     assert [each["recipe"]["content"] for each in found["models"]] == [
         *("true", "others", "true", "wrong")
     ]
