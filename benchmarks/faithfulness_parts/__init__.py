@@ -1,0 +1,1 @@
+"""Models with and without the knowledge, what they are asked, and what metrics make of it."""
