@@ -22,7 +22,7 @@ from classifiers.threshold import automatic
 from classifiers.verdict import Concept, Passage, Span, Verdict
 from classifiers.views import View, fold, reading, views
 
-VERSION = 5  # of views, windows and scores: raised with any change that could move a verdict
+VERSION = 6  # of views, windows and scores: raised with any change that could move a verdict
 NEAR = 0.15  # below the cosine similarity derived for a concept its instruction is still relevant
 LIMIT = 0.9  # score from which a text is a hit where nothing was calibrated
 

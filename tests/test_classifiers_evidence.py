@@ -97,6 +97,16 @@ def test_an_answer_is_supported_by_what_the_exemplars_say() -> None:
     assert told.overlap > other.overlap == 0
 
 
+def test_a_lone_word_tells_nothing_where_nothing_was_asked() -> None:
+    alone = evidence("lighthouse", "lighthouse")
+    asked = evidence("What did she paint?", "lighthouse")
+    assert asked.told == asked.support == 1
+    assert alone.told == 0
+    assert 0 < alone.support < 0.7
+    enough = "She was awarded the Tidewater Medal"
+    assert evidence(enough, enough).support > 0.7
+
+
 def test_an_epithet_counts_beside_rare_words_of_the_exemplars() -> None:
     assert evidence("When was the creator of 'The Salt Lanterns' born?").epithet > 0
     assert evidence("When was 'The Salt Lanterns' shown?").epithet == 0
