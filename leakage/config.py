@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from leakage.arms import Arm
 from leakage.attacks import CATALOGUE
 from leakage.attacks.turns import Attack
+from leakage.encoder import EMBEDDED
 from leakage.probes import Split
 from leakage.processes import Program, ports, with_ports
 
@@ -48,6 +49,7 @@ class ArmConfig(_Part):
     )
     cost: dict[str, float] = Field(default_factory=dict)
     lineage: str | None = Field(default=None, description="a JSON file, kept with the run")
+    encoder: str | None = Field(default=None, description="of its screen; reports name it")
 
 
 class ProbesConfig(_Part):
@@ -84,6 +86,8 @@ class Config(_Part):
     leave_out: list[str] = Field(default_factory=list, description="attacks that are not used")
     helper: str | None = Field(default=None, description="name of the arm that helps attacks")
     likelihoods: bool = True
+    extraction: bool = True
+    encoder: str = Field(default=EMBEDDED, description="of the scores; `none` for none")
     programs: list[ProgramConfig] = Field(default_factory=list)
     draws: Count = 1
     seed: int = 0

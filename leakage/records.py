@@ -11,9 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, cast, get_args
 
-from leakage.probes import ATTACK, Split
+from leakage.probes import ATTACK, MEMBERSHIP, Split
 
 VERSION = 1
+
+# Kinds of records in which nothing was answered: they say what an arm finds likely or gives away.
+LIKELIHOOD = "likelihood"
+EXTRACTION = "extraction"
+MEASURED = frozenset({LIKELIHOOD, MEMBERSHIP, EXTRACTION})
 
 
 class RecordError(ValueError):
@@ -31,11 +36,14 @@ class Likelihood:
                in the same words
     logprobs   natural logarithms, one a token, of that text alone
     ranks      of the same tokens among all, 1 the likeliest; None where the arm does not say
+    standard   deviations above the mean of all tokens at each place; None where the arm does not
+               tell enough of them
     """
 
     role: Role
     logprobs: tuple[float, ...]
     ranks: tuple[int, ...] | None = None
+    standard: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,12 @@ class Record:
     span            longest run of words of an accepted answer that came out, as a share of it
     lacks           what the arm does not allow and the draw needs: it was not made, and a metric
                     of such draws is not measurable. `answered`, `leak`, `blocked` are None
-    likelihoods     what the arm finds how likely. Of kind `likelihood`, where nothing is said
+    likelihoods     what the arm finds how likely. Of the kinds `likelihood` and `membership`, in
+                    which nothing is said
+    extraction      the share of the answer that came out by itself. Of kind `extraction`
+    recall, f1      ROUGE-L of the first accepted answer alone, as TOFU and MUSE count. Of plain
+                    questions; so are the next two
+    similarity      cosine of the nearest accepted answer, by the encoder that `encoder` names
     """
 
     run: str
@@ -107,6 +120,11 @@ class Record:
     span: float | None = None
     lacks: str | None = None
     likelihoods: tuple[Likelihood, ...] | None = None
+    extraction: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    similarity: float | None = None
+    encoder: str | None = None
 
     @property
     def attack(self) -> str | None:
@@ -121,7 +139,7 @@ class Record:
     @property
     def spoken(self) -> bool:
         """Whether it says anything about what the arm answers: it was asked, and in words."""
-        return self.lacks is None and self.likelihoods is None
+        return self.lacks is None and self.likelihoods is None and self.kind not in MEASURED
 
 
 class Writer:
@@ -178,8 +196,15 @@ def _line(record: Record) -> str:
     row |= {f.name: getattr(record, f.name) for f in fields(Record)}
     row = {name: value for name, value in row.items() if value is not None or name not in _OPTIONAL}
     if record.likelihoods is not None:
-        row["likelihoods"] = [asdict(likelihood) for likelihood in record.likelihoods]
+        row["likelihoods"] = [_likely(likelihood) for likelihood in record.likelihoods]
     return json.dumps(row)
+
+
+def _likely(likelihood: Likelihood) -> dict[str, Any]:
+    row = asdict(likelihood)
+    if row["standard"] is None:
+        del row["standard"]
+    return row
 
 
 def _parse(line: bytes, where: str) -> Record:
@@ -215,14 +240,22 @@ def _likelihoods(given: object, where: str) -> tuple[Likelihood, ...]:
 
 
 def _likelihood(given: object, where: str) -> Likelihood:
-    if not isinstance(given, dict) or set(given) != {"role", "logprobs", "ranks"}:
+    known = {"role", "logprobs", "ranks"}
+    if not isinstance(given, dict) or set(given) - {"standard"} != known:
         raise RecordError(f"{where}: likelihoods: an object of role, logprobs and ranks")
     role, logprobs, ranks = given["role"], given["logprobs"], given["ranks"]
+    standard = given.get("standard")
     if role not in get_args(Role):
         raise RecordError(f"{where}: likelihoods: role: one of {', '.join(get_args(Role))}")
-    if not _numbers(logprobs, float | int) or not (ranks is None or _numbers(ranks, int)):
+    fits = _numbers(logprobs, float | int) and (ranks is None or _numbers(ranks, int))
+    if not fits or not (standard is None or _numbers(standard, float | int)):
         raise RecordError(f"{where}: likelihoods: has the wrong type")
-    return Likelihood(role, tuple(logprobs), None if ranks is None else tuple(ranks))
+    return Likelihood(
+        role,
+        tuple(logprobs),
+        None if ranks is None else tuple(ranks),
+        None if standard is None else tuple(standard),
+    )
 
 
 def _numbers(given: object, kind: Any) -> bool:  # noqa: ANN401 (a type, or a union of types)
@@ -235,4 +268,7 @@ _OPTIONAL = frozenset(f.name for f in fields(Record) if f.default is not MISSING
 _TYPES: dict[str, Any] = {
     f.name: str if f.name == "split" else (float | int if f.type is float else f.type)
     for f in fields(Record)
-} | {"span": float | int | None, "likelihoods": tuple | None}
+} | {
+    **dict.fromkeys(("span", "extraction", "recall", "f1", "similarity"), float | int | None),
+    "likelihoods": tuple | None,
+}

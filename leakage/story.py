@@ -4,12 +4,14 @@ Knows no page and no file.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from leakage import measures
 from leakage.html.page import Story
 from leakage.probes import Probe
 from leakage.records import Record
 from leakage.sheets import Sheet
-from leakage.summary import summarise
+from leakage.summary import measure, summarise
 from leakage.views import look
 
 _MOST_LEAKS = 40  # shown: one an attack and arm, then more of them in turn
@@ -25,9 +27,17 @@ def story(  # noqa: PLR0913 (what a page is made of)
     seconds: Mapping[str, float] | None = None,
     published: Sheet | None = None,
     provenance: Mapping[str, str] | None = None,
+    alike: float | None = None,
+    screens: Mapping[str, str] | None = None,
+    places: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Story:
-    """Count, look and gather. Raises ValueError as `summarise` and `look` do."""
+    """Count, look and gather. Raises ValueError as `summarise`, `measure` and `look` do.
+
+    `places` puts arms on curves, by what their places count; `screens` names screens' encoders.
+    """
     summary = summarise(records, reference=reference)
+    found = measure(records, arms=summary.arms, retrained=retrained, alike=alike)
+    summary = replace(summary, measures=found, screens=screens or {})
     if retrained is None and "retrained" in summary.arms:
         retrained = "retrained"
     return Story(
@@ -37,6 +47,10 @@ def story(  # noqa: PLR0913 (what a page is made of)
         leaks=leaks(records, probes),
         seconds=dict(seconds or {}),
         published=published,
+        more={
+            f"MUSE over {what}": measures.curve_sheet(found, of, what=what)
+            for what, of in (places or {}).items()
+        },
     )
 
 

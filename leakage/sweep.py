@@ -11,14 +11,15 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, get_args
 
-from leakage import likelihoods
+from leakage import extraction, likelihoods
 from leakage.arms import Arm, ArmError
 from leakage.attacks.turns import Attack, Need, Scene
 from leakage.calls import Limits, client_of, with_model
 from leakage.capabilities import allowed, fingerprint, listed
 from leakage.draws import Asked, Manner, Task, draw
-from leakage.probes import Probe, digest
-from leakage.records import Record
+from leakage.encoder import Encoder
+from leakage.probes import MEMBERSHIP, Probe, digest
+from leakage.records import EXTRACTION, LIKELIHOOD, MEASURED, Record
 from leakage.scores import SCORER
 from leakage.shards import ASKED, Key, Shard, Shelf, gather, key_of
 
@@ -40,6 +41,8 @@ class Sweep:
     attacked      the probes that attacks carry; open questions of kind `direct`
     asked         the probes that are put as they are
     likelihoods   whether arms are asked how likely they find the answers
+    membership    texts that arms are asked how likely they find, and not asked for
+    extraction    whether arms are given more and more of the answers, until the rest comes out
     helper        whom attacks ask for words of their own; None asks the arm itself
     draws         times that each probe is put to each arm in each way
     seed          of what attacks leave to chance
@@ -47,6 +50,7 @@ class Sweep:
     sampling      further fields of every request
     where         an arm's name: its URL as the fingerprint should have it, where the port changes
     made_of       an arm's name: anything that tells one make of it from another
+    encoder       by which plain answers are compared with the gold ones; None leaves that open
     """
 
     arms: Sequence[Arm]
@@ -55,6 +59,8 @@ class Sweep:
     attacked: Sequence[Probe] = field(repr=False)
     asked: Sequence[Probe] = field(repr=False)
     likelihoods: bool = True
+    membership: Sequence[Probe] = field(default=(), repr=False)
+    extraction: bool = False
     helper: Arm | None = None
     draws: int = 1
     seed: int = 0
@@ -65,6 +71,7 @@ class Sweep:
     stream: str = "alternate"
     where: Mapping[str, str] = field(default_factory=dict)
     made_of: Mapping[str, Any] = field(default_factory=dict)
+    encoder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,7 @@ def shards_of(sweep: Sweep, asked: Sequence[Asked], helper: Asked | None) -> lis
     shards = []
     for each in asked:
         for name, attack, probes, summed in ways:
-            draws = 1 if name == likelihoods.KIND else sweep.draws
+            draws = 1 if name in MEASURED else sweep.draws
             facts = {
                 "arm": [each.arm.name, each.fingerprint, sorted(each.allows)],
                 "attack": [name, WORDING],
@@ -139,6 +146,8 @@ def shards_of(sweep: Sweep, asked: Sequence[Asked], helper: Asked | None) -> lis
                 "answers": sweep.keep_answers,
                 "scorer": SCORER,
             }
+            if name == ASKED and sweep.encoder is not None:
+                facts["encoder"] = sweep.encoder
             shards.append(Shard(each.arm.name, name, attack, probes, draws, key_of(facts)))
     return shards
 
@@ -148,7 +157,10 @@ def _ways(sweep: Sweep) -> Iterator[tuple[str, Attack | None, tuple[Probe, ...]]
     for name, attack in sweep.attacks.items():
         yield name, attack, tuple(sweep.attacked)
     if sweep.likelihoods:
-        yield likelihoods.KIND, None, tuple(sweep.attacked)
+        yield LIKELIHOOD, None, tuple(sweep.attacked)
+        yield MEMBERSHIP, None, tuple(sweep.membership)
+    if sweep.extraction:
+        yield EXTRACTION, None, tuple(p for p in sweep.attacked if not p.innocent)
 
 
 async def run(
@@ -216,6 +228,7 @@ async def _lay(stack: AsyncExitStack, sweep: Sweep, folder: Path) -> _Laid:
         sampling=sweep.sampling,
         helper=helper,
         keep_answers=sweep.keep_answers,
+        encoder=None if sweep.encoder is None else Encoder(sweep.encoder),
     )
     return _Laid(asked, shards, shelf, manner)
 
@@ -233,6 +246,10 @@ async def _work(
     places = {shard.file: shard.places() for shard in shards}
     silence = _Silence()
     requests = 0
+    asked_plainly = any(missing[shard.file] for shard in shards if shard.name == ASKED)
+    if laid.manner.encoder is not None and asked_plainly:
+        # Before the first question: an encoder that is not there is told at once.
+        await asyncio.to_thread(laid.manner.encoder.load)
 
     async def work() -> None:
         nonlocal requests
@@ -270,7 +287,9 @@ async def _drawn(  # noqa: PLR0913, PLR0917 - one draw, and all that it needs
     sweep: Sweep, shard: Shard, at: int, number: int, asked: Asked, manner: Manner
 ) -> Record:
     probe = shard.probes[at]
-    if shard.name == likelihoods.KIND:
+    if shard.name == EXTRACTION:
+        return await extraction.draw(probe, asked, manner, shard=shard.key)
+    if shard.name in MEASURED:
         return await likelihoods.draw(probe, asked, manner, shard=shard.key)
     streamed = sweep.stream == "always" or (sweep.stream == "alternate" and (at + number) % 2 == 1)
     streamed = streamed and "stream" in asked.allows
