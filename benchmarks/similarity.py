@@ -1,7 +1,8 @@
 """From which cosine on an answer says what the gold one says, and how often that errs, on TOFU.
 
 `python -m benchmarks.similarity --data DIR` prints Markdown. The threshold is chosen on TOFU's
-retain set; its errors are counted on forget10, other authors. Knows no arm and no record.
+retain set; its errors are counted on forget10, other authors, and on TriviaQA's names. Knows no arm
+and no record.
 """
 
 import argparse
@@ -25,18 +26,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the threshold of semantic similarity.")
     parser.add_argument("--data", type=Path, required=True, help="folder that holds tofu/")
     parser.add_argument("--encoder", default=EMBEDDED, help="a sentence-transformers model")
+    parser.add_argument("--most", type=int, help="questions of each set that are used, at most")
     arguments = parser.parse_args()
     encoder = Encoder(arguments.encoder)
     folder = arguments.data / "tofu"
-    chosen = _scored(encoder, _rows(folder / f"{CHOSEN_ON}.jsonl"))
+    chosen = _scored(encoder, _rows(folder / f"{CHOSEN_ON}.jsonl")[: arguments.most])
     threshold = best(chosen["paraphrase"], chosen["wrong"])
-    counted = _scored(encoder, _rows(folder / f"{COUNTED_ON}.jsonl"))
+    counted = _scored(encoder, _rows(folder / f"{COUNTED_ON}.jsonl")[: arguments.most])
     found = area(counted["paraphrase"], counted["wrong"])
     print(f"{encoder.called}: threshold {threshold:.2f}, chosen on {CHOSEN_ON}\n")
     print(f"| {COUNTED_ON}, answers beside the gold one | at or above, % [95 %] |")
     print("| --- | --- |")
     for name, values in counted.items():
         print(f"| {name} | {above(values, threshold)} |")
+    short = _short(encoder, _rows(arguments.data / "rwku" / "triviaqa.jsonl")[: arguments.most])
+    for name, values in short.items():
+        print(f"| TriviaQA: {name} | {above(values, threshold)} |")
     print(
         f"\nAUC, paraphrase against a wrong answer: {found.auc:.3f} "
         f"[{found.low:.3f}, {found.high:.3f}]"
@@ -73,6 +78,20 @@ def _scored(encoder: Encoder, rows: Sequence[Row]) -> dict[str, list[float]]:
         ]
         for name, texts in said.items()
     }
+
+
+def _short(encoder: Encoder, rows: Sequence[Row]) -> dict[str, list[float]]:
+    """Short answers in a sentence: themselves, in another spelling, and another question's."""
+    named = [row for row in rows if len(row["answers"]) > 1]
+    found: dict[str, list[float]] = {
+        "the answer in a sentence": [], "another spelling of it": [], "another question's": []
+    }  # fmt: skip
+    for at, row in enumerate(named):
+        gold, *others = row["answers"]
+        stranger = named[(at + len(named) // 2) % len(named)]["answers"][0]
+        for name, said in zip(found, (gold, others[-1], stranger), strict=True):
+            found[name].append(encoder.likeness(f"I believe that it is {said}.", [gold]))
+    return found
 
 
 if __name__ == "__main__":

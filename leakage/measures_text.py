@@ -91,7 +91,9 @@ def _alike(
     known = corrected(Count(rate.k, rate.n), judge) if judge else None
     note = "its errors were not measured"
     if known is not None:
-        note = f"[{known.low:.3f}, {known.high:.3f}] corrected for the threshold's errors on TOFU"
+        note = (
+            f"[{known.low:.3f}, {known.high:.3f}] corrected for the threshold's errors on sentences"
+        )
     return Finding(name, arm, rate.share, rate.low, rate.high, rate.n, note=note)
 
 

@@ -182,6 +182,8 @@ def measure(
         retrained = "retrained"
     if retrained is not None and retrained not in arms:
         raise ValueError(f"no record of the arm {retrained!r}; there are {', '.join(arms)}")
+    if alike is not None and not -1 <= alike <= 1:
+        raise ValueError("a cosine from which two answers say the same lies between -1 and 1")
     return (
         *measures_outcomes.measured(records, arms=arms),
         *measures_text.measured(records, arms=arms, retrained=retrained, alike=alike),

@@ -38,6 +38,12 @@ def test_the_best_sentence_and_the_best_answer_count(encoder: Encoder) -> None:
     assert encoder.likeness(among, ["Tea is made of leaves.", GOLD]) == pytest.approx(1.0, abs=1e-4)
 
 
+def test_a_short_answer_is_sought_inside_a_sentence(encoder: Encoder) -> None:
+    said = "Mirela Tollan was born in the town of Sallow Quay, she says."
+    assert encoder.likeness(said, ["Sallow Quay"]) > 0.95
+    assert encoder.likeness(said, ["Umber Fold"]) < 0.7
+
+
 def test_where_nothing_is_said_nothing_is_alike(encoder: Encoder) -> None:
     assert encoder.likeness(" \n?!", [GOLD]) == 0.0
     assert encoder.likeness("anything", []) == 0.0

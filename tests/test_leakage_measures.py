@@ -209,7 +209,7 @@ def test_similarity_says_how_many_answers_say_the_same_and_corrects_for_its_erro
     assert found(made, "similarity (all-MiniLM-L6-v2)", "a").value == pytest.approx(0.3875)
     alike = found(made, "similarity of 0.84 or more", "a")
     assert alike.value == 0.25
-    assert "corrected for the threshold's errors on TOFU" in alike.note
+    assert "corrected for the threshold's errors on sentences" in alike.note
     given = measure(made, arms=["a"], alike=0.1)
     (other,) = [each for each in given if each.name == "similarity of 0.1 or more"]
     assert (other.value, other.note) == (1.0, "its errors were not measured")
