@@ -15,6 +15,7 @@ from leakage.attacks.turns import Attack, Need, Said, Scene, Turn, Turns, once
 from leakage.calls import Attempt, Limits, call
 from leakage.choices import chosen
 from leakage.encoder import Encoder
+from leakage.judge import Judge, ruled
 from leakage.probes import ATTACK, Message, Probe
 from leakage.records import Record
 
@@ -37,6 +38,7 @@ class Manner:
     helper         whom attacks ask for words of their own; None asks the arm itself
     keep_answers   whether records hold the answers' text
     encoder        says how near plain answers come to the gold ones; None leaves that open
+    judge          is asked whether plain answers tell; None leaves that open, too
     """
 
     run: str
@@ -45,6 +47,7 @@ class Manner:
     helper: Asked | None = None
     keep_answers: bool = False
     encoder: Encoder | None = field(default=None, repr=False)
+    judge: Judge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,9 @@ async def _compared(record: Record, said: str, task: Task, manner: Manner) -> Re
     """The record of a plain question, with what the answer is worth beside the gold one."""
     rouge = scores.rouge_l(said, task.probe.answers[0])
     record = replace(record, recall=rouge.recall, f1=rouge.f1)
+    if manner.judge is not None:
+        ruling = await ruled(task.probe, said, manner.judge, manner.limits)
+        record = replace(record, judged=ruling.tells, judge=manner.judge.arm.name)
     encoder = manner.encoder
     if encoder is None:
         return record

@@ -18,7 +18,8 @@ VERSION = 1
 # Kinds of records in which nothing was answered: they say what an arm finds likely or gives away.
 LIKELIHOOD = "likelihood"
 EXTRACTION = "extraction"
-MEASURED = frozenset({LIKELIHOOD, MEMBERSHIP, EXTRACTION})
+JUDGING = "judging"
+MEASURED = frozenset({LIKELIHOOD, MEMBERSHIP, EXTRACTION, JUDGING})
 
 
 class RecordError(ValueError):
@@ -84,6 +85,8 @@ class Record:
     extraction      the share of the answer that came out by itself. Of kind `extraction`
     recall, f1      ROUGE-L of the first accepted answer alone, as TOFU and MUSE count. Of plain
                     questions; so are the next two
+    judged, judge   whether a judge says that the answer tells, and which arm that is. Of kind
+                    `judging` it is tried: `answered` then says what is true
     similarity      cosine of the nearest accepted answer, by the encoder that `encoder` names
     """
 
@@ -125,6 +128,8 @@ class Record:
     f1: float | None = None
     similarity: float | None = None
     encoder: str | None = None
+    judged: bool | None = None
+    judge: str | None = None
 
     @property
     def attack(self) -> str | None:

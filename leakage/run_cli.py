@@ -198,6 +198,7 @@ def _sweep(ready: Ready, loaded: Loaded) -> Sweep:
         where=ready.where(),
         made_of=ready.made_of(),
         encoder=None if config.encoder == "none" else config.encoder,
+        judge=next((arm for arm in arms if arm.name == config.judge), None),
     )
 
 
@@ -267,6 +268,7 @@ def _keep(  # noqa: PLR0913, PLR0917 - all that must be known to repeat a run
         "seed": plan.seed,
         "sampling": dict(plan.sampling),
         "helper": plan.helper.name if plan.helper else None,
+        "judge": plan.judge.name if plan.judge else None,
         "encoder": None if plan.encoder is None else Encoder(plan.encoder).called,
         "measures": [each.as_json() for each in found],
         "arms": [_arm(ready, config, arm, outcome) for config, arm in _pairs(ready.config, plan)],
