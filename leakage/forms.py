@@ -37,8 +37,10 @@ _WORDS = sorted(
     key=len,
     reverse=True,
 )
+# Bounded, or a page of blanks would be read again from each of them.
+_BLANK, _MAY = r"\s{1,9}", r"\s{0,9}"
 _RUN = re.compile(
-    rf"(?<![^\W_])(?:{'|'.join(_WORDS)})(?:(?:\s*-\s*|\s+)(?:{'|'.join(_WORDS)}))*(?![^\W_])"
+    rf"(?<![^\W_])(?:{'|'.join(_WORDS)})(?:(?:{_MAY}-{_MAY}|{_BLANK})(?:{'|'.join(_WORDS)}))*(?![^\W_])"
 )
 _PART = re.compile(r"[a-z]+")
 
@@ -48,17 +50,17 @@ _THOUSANDS = re.compile(
     r"(?<![\d.,])\d{1,3}(?:(?:[,\u2019']\d{3})+|(?:\.\d{3}){2,}|(?: \d{3}){2,})(?![\d]|[.,]\d)"
 )
 _SCALED = re.compile(
-    r"(?<![\d.])(\d+(?:\.\d+)?)\s*-?\s*(thousand|million|billion|trillion)(?![^\W_])"
+    rf"(?<![\d.])(\d+(?:\.\d+)?){_MAY}-?{_MAY}(thousand|million|billion|trillion)(?![^\W_])"
 )
 _ORDINAL = re.compile(r"(?<![\d.])(\d+)(?:st|nd|rd|th)(?![^\W_])")
-_PER_CENT = re.compile(r"(?<=\d)\s*(?:%|per\s+cents?(?![^\W_]))")
+_PER_CENT = re.compile(rf"(?<=\d){_MAY}(?:%|per{_BLANK}cents?(?![^\W_]))")
 
 _MONTH = rf"(?P<m#>{'|'.join(sorted(_MONTH_OF, key=len, reverse=True))})(?![^\W_])\.?"
 _DAY = r"(?P<d#>0?[1-9]|[12]\d|3[01])(?:th)?(?!\d)"
 _YEAR = r"(?P<y#>[12]\d{3})(?!\d)"
 _GAP = r"[\s,./-]{1,3}"
-_DAY_MONTH = rf"{_DAY}(?:\s+of)?{_GAP}{_MONTH}(?:(?:\s+of|\s+in)?{_GAP}{_YEAR})?"
-_MONTH_DAY = rf"{_MONTH}(?:\s+the)?{_GAP}{_DAY}(?:(?:\s+of|\s+in)?{_GAP}{_YEAR})?"
+_DAY_MONTH = rf"{_DAY}(?:{_BLANK}of)?{_GAP}{_MONTH}(?:(?:{_BLANK}(?:of|in))?{_GAP}{_YEAR})?"
+_MONTH_DAY = rf"{_MONTH}(?:{_BLANK}the)?{_GAP}{_DAY}(?:(?:{_BLANK}(?:of|in))?{_GAP}{_YEAR})?"
 _ISO = (
     rf"{_YEAR}(?P<x>[-/.])(?P<m#>0?[1-9]|1[0-2])(?P=x)(?P<d#>0?[1-9]|[12]\d|3[01])"
     r"(?:t(?=\d\d:))?(?!\d)(?![./-]\d)"
@@ -68,8 +70,8 @@ _DATES = (
     rf"(?P<a>\d{{1,2}})(?P<k>[-/.])(?P<b>\d{{1,2}})(?P=k){_YEAR}(?![./-]\d)",
     _DAY_MONTH,
     _MONTH_DAY,
-    rf"{_YEAR}{_GAP}{_MONTH}(?:\s+the)?{_GAP}{_DAY}",
-    rf"{_MONTH}(?:\s+of|\s+in)?{_GAP}{_YEAR}",
+    rf"{_YEAR}{_GAP}{_MONTH}(?:{_BLANK}the)?{_GAP}{_DAY}",
+    rf"{_MONTH}(?:{_BLANK}(?:of|in))?{_GAP}{_YEAR}",
 )
 # A group's name stands once in a pattern: each way to write a date has its own.
 _NUMBERED = (way.replace("#", str(at)) for at, way in enumerate(_DATES))
@@ -128,7 +130,7 @@ def _in_digits(run: re.Match[str]) -> str:
     while at < len(said):
         value, length, ordinal = _number(said, at)
         alone = length == 1 and said[at] in {"one", "second"}
-        if alone and not (said[at] == "second" and run.string[: run.start()].endswith("the ")):
+        if alone and not (said[at] == "second" and run.string.endswith("the ", 0, run.start())):
             length = 0
         if length:
             made.append(run[0][last : parts[at].start()] + f"{value}{'th' if ordinal else ''}")

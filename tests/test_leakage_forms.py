@@ -118,6 +118,11 @@ def test_a_number_in_words_is_that_number(number: int) -> None:
     assert evened(f"{number:,}") == str(number)
 
 
+@pytest.mark.parametrize("text", ["1" + " " * 100_000, "one" + " " * 100_000 + "-", "1-" * 50_000])
+def test_a_page_of_blanks_is_read_once(text: str) -> None:
+    assert not leaks(text, ["17 April 1933"])
+
+
 @given(st.text(max_size=80))
 def test_no_text_breaks_the_reading(text: str) -> None:
     assert isinstance(evened(text), str)
