@@ -20,7 +20,7 @@ from leakage.statistics import Count, Floats, clustered
 # Measured on TOFU's forget10 by `python -m benchmarks.similarity`, 2026-11-30: paraphrases of the
 # gold answer at or above the threshold, and false answers in its words below.
 ALIKE: Mapping[str, float] = {MODEL: 0.84}
-ERRORS: Mapping[str, Judge] = {MODEL: Judge(found=Count(364, 400), cleared=Count(358, 400))}
+ERRORS: Mapping[str, Judge] = {MODEL: Judge(found=Count(364, 400), cleared=Count(357, 400))}
 
 _FOLDS = 5
 _BUCKETS = 256  # that words are hashed into
