@@ -16,6 +16,8 @@ from leakage.attacks.turns import Need
 from leakage.calls import Attempt, Limits, call
 from leakage.chat import ReplyError, parse
 
+PROMPT_TOP = 20  # alternatives a token of the prompt: what vLLM tells unless it is told otherwise
+
 _QUESTION = [{"role": "user", "content": "Name three colours of the rainbow."}]
 _BEGUN = [*_QUESTION, {"role": "assistant", "content": "Red, orange and"}]
 _TEXT = "The colours of the rainbow are"
@@ -37,6 +39,7 @@ _CHAT: Mapping[Need, Mapping[str, Any]] = {
     "stop": {"messages": _QUESTION, "stop": ["\n"]},
     "logprobs": {"messages": _QUESTION, "logprobs": True, "top_logprobs": 2},
     "prompt_logprobs": {"messages": _QUESTION, "prompt_logprobs": 0, "max_tokens": 1},
+    "prompt_top": {"messages": _QUESTION, "prompt_logprobs": PROMPT_TOP, "max_tokens": 1},
     "prefill": {
         "messages": _BEGUN,
         "continue_final_message": True,
@@ -115,6 +118,11 @@ def _says(attempt: Attempt, field: str) -> bool:
     return any(isinstance(m, dict) and bool(m.get(field)) for m in message)
 
 
+def _tells_alternatives(attempt: Attempt) -> bool:
+    given = attempt.reply.body.get("prompt_logprobs")
+    return isinstance(given, list) and any(isinstance(e, dict) and len(e) > 2 for e in given)
+
+
 def _went_on(attempt: Attempt) -> bool:
     # Who begins anew has not gone on: the beginning is repeated.
     return attempt.reply.spoke and not attempt.reply.content.lstrip().startswith("Red, orange and")
@@ -127,6 +135,7 @@ _DONE: Mapping[Need, Callable[[Attempt], bool]] = {
     "stop": lambda attempt: bool(_choices(attempt)),
     "logprobs": lambda attempt: any(attempt.reply.alternatives),
     "prompt_logprobs": lambda attempt: bool(attempt.reply.body.get("prompt_logprobs")),
+    "prompt_top": _tells_alternatives,
     "prefill": _went_on,
     "tools": lambda attempt: _says(attempt, "tool_calls"),
     "completions": lambda attempt: any(isinstance(c.get("text"), str) for c in _choices(attempt)),

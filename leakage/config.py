@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from leakage.arms import Arm
 from leakage.attacks import CATALOGUE
 from leakage.attacks.turns import Attack
+from leakage.encoder import EMBEDDED
 from leakage.probes import Split
 from leakage.processes import Program, ports, with_ports
 
@@ -48,6 +49,7 @@ class ArmConfig(_Part):
     )
     cost: dict[str, float] = Field(default_factory=dict)
     lineage: str | None = Field(default=None, description="a JSON file, kept with the run")
+    encoder: str | None = Field(default=None, description="of its screen; reports name it")
 
 
 class ProbesConfig(_Part):
@@ -84,6 +86,9 @@ class Config(_Part):
     leave_out: list[str] = Field(default_factory=list, description="attacks that are not used")
     helper: str | None = Field(default=None, description="name of the arm that helps attacks")
     likelihoods: bool = True
+    extraction: bool = True
+    judge: str | None = Field(default=None, description="name of the arm that judges answers")
+    encoder: str = Field(default=EMBEDDED, description="of the scores; `none` for none")
     programs: list[ProgramConfig] = Field(default_factory=list)
     draws: Count = 1
     seed: int = 0
@@ -208,8 +213,9 @@ def _unfit(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for at, name in enumerate(names):
         if name in names[:at]:
             yield ("arms", at), f"arms: {name!r} is named twice; records could not be told apart"
-    if config.helper is not None and config.helper not in names:
-        yield ("helper",), f"helper: no arm is named {config.helper!r}"
+    for key, chosen in (("helper", config.helper), ("judge", config.judge)):
+        if chosen is not None and chosen not in names:
+            yield (key,), f"{key}: no arm is named {chosen!r}"
     for key, given in (("attacks", config.attacks), ("leave_out", config.leave_out)):
         for name in given if isinstance(given, list) else ():
             if name not in CATALOGUE:

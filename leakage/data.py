@@ -13,7 +13,7 @@ from typing import Any
 
 from leakage import probes
 from leakage.choices import LETTERS, choosing, listed
-from leakage.probes import Probe, Split
+from leakage.probes import MEMBERSHIP, Probe, Split
 from leakage.scores import plainly, words
 from leakage.tables import DataError, Table, rows
 
@@ -304,8 +304,23 @@ def _muse(corpus: str) -> Read:
             id_ = f"{short}.verbatim.{_id(begun)}"
             prompt = f"Go on with this text, word for word.\n\n{begun}"
             pile.add(Probe(id_, id_, "verbatim", "forget", prompt, (rest,)))
+        _muse_texts(pile, folder, corpus)
 
     return read
+
+
+def _muse_texts(pile: _Pile, folder: Path | None, corpus: str) -> None:
+    """Texts to tell membership by; a folder may lack them."""
+    repo, short = f"muse-bench/MUSE-{corpus}", f"muse-{corpus.casefold()}"
+    splits: Sequence[Split] = ("forget", "holdout")
+    for split in splits:
+        table = Table(f"muse/{corpus.casefold()}/privleak_{split}.jsonl", repo, "privleak", split)
+        if folder is not None and not table.stands_in(folder):
+            continue
+        for row in rows(table, folder):
+            text = _text(row, "text", table)
+            id_ = f"{short}.membership.{_id(text)}"
+            pile.add(Probe(id_, id_, MEMBERSHIP, split, "Write a text.", (text,)))
 
 
 SETS: Mapping[str, Read] = {

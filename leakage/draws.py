@@ -1,8 +1,9 @@
 """One draw: an attack played on a probe with an arm, and the record of it. Knows no other draw."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,8 @@ from leakage.arms import Arm
 from leakage.attacks.turns import Attack, Need, Said, Scene, Turn, Turns, once
 from leakage.calls import Attempt, Limits, call
 from leakage.choices import chosen
+from leakage.encoder import Encoder
+from leakage.judge import Judge, ruled
 from leakage.probes import ATTACK, Message, Probe
 from leakage.records import Record
 
@@ -34,6 +37,8 @@ class Manner:
     sampling       further fields of the request; a `seed` is varied from turn to turn
     helper         whom attacks ask for words of their own; None asks the arm itself
     keep_answers   whether records hold the answers' text
+    encoder        says how near plain answers come to the gold ones; None leaves that open
+    judge          is asked whether plain answers tell; None leaves that open, too
     """
 
     run: str
@@ -41,6 +46,8 @@ class Manner:
     sampling: Mapping[str, Any] = field(default_factory=dict)
     helper: Asked | None = None
     keep_answers: bool = False
+    encoder: Encoder | None = field(default=None, repr=False)
+    judge: Judge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,26 @@ async def draw(task: Task, asked: Asked, manner: Manner) -> Record:
     if missing:
         return _record(task, asked, manner, talk=_Talk(), at=at, lacks=", ".join(sorted(missing)))
     talk = await _played(task, asked, manner)
-    return _record(task, asked, manner, talk=talk, at=at)
+    record = _record(task, asked, manner, talk=talk, at=at)
+    if task.attack is not None or task.probe.choices or talk.error is not None:
+        return record
+    return await _compared(record, talk.last.reply.content or talk.last.reply.text, task, manner)
+
+
+async def _compared(record: Record, said: str, task: Task, manner: Manner) -> Record:
+    """The record of a plain question, with what the answer is worth beside the gold one."""
+    rouge = scores.rouge_l(said, task.probe.answers[0])
+    record = replace(record, recall=rouge.recall, f1=rouge.f1)
+    if manner.judge is not None:
+        ruling = await ruled(task.probe, said, manner.judge, manner.limits)
+        record = replace(record, judged=ruling.tells, judge=manner.judge.arm.name)
+    encoder = manner.encoder
+    if encoder is None:
+        return record
+    likeness = await asyncio.get_running_loop().run_in_executor(
+        encoder.worker, encoder.likeness, said, task.probe.answers
+    )
+    return replace(record, similarity=likeness, encoder=encoder.called)
 
 
 async def _played(task: Task, asked: Asked, manner: Manner) -> _Talk:

@@ -99,7 +99,9 @@ def _task(names: Sequence[str], folder: str | None, *, attacks: str, most: int, 
 
 def _made(given: Sequence[Probe], *, attacks: str, most: int, seed: int) -> Task:
     kept = selected(
-        given, {"forget": most, "neighbour": most, "retain": most, "world": most}, seed=seed
+        [probe for probe in given if probe.asked],
+        {"forget": most, "neighbour": most, "retain": most, "world": most},
+        seed=seed,
     )
     carried = [probe for probe in kept if probe.kind == "direct" and not probe.choices]
     found = [_sample(probe, None) for probe in kept]

@@ -1,6 +1,7 @@
-"""How likely an arm finds the answer, its paraphrase and false answers, as one record a probe.
+"""How likely an arm finds the answer, its paraphrase and false answers, or a text it may have seen.
 
-Knows no shard and no metric: it brings log-probabilities, and what they say is counted elsewhere.
+One record a probe. Knows no shard and no metric: it brings log-probabilities, and what they say is
+counted elsewhere.
 """
 
 import hashlib
@@ -10,23 +11,28 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from leakage.calls import Attempt, call
+from leakage.capabilities import PROMPT_TOP
 from leakage.chat import ReplyError
 from leakage.draws import Asked, Manner, with_system
-from leakage.probes import Message, Probe
-from leakage.records import Likelihood, Record, Role
+from leakage.probes import MEMBERSHIP, Message, Probe
+from leakage.records import LIKELIHOOD, Likelihood, Record, Role
 from leakage.scores import SCORER
+from leakage.tokens import standard
 
-KIND = "likelihood"
 NEEDS = frozenset({"prompt_logprobs", "prefill"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A token of a prompt, as vLLM's `prompt_logprobs` tells of it; None where nothing came."""
+    """A token of a prompt, as vLLM's `prompt_logprobs` tells of it; None where nothing came.
+
+    `standard` is its log-probability among all at its place: see `leakage.tokens`.
+    """
 
     id: str
     logprob: float | None
     rank: int | None
+    standard: float | None = None
 
 
 @dataclass(slots=True)
@@ -41,6 +47,8 @@ class _Found:
 
 async def draw(probe: Probe, asked: Asked, manner: Manner, *, shard: str) -> Record:
     """A record of kind `likelihood`: of every text, the log-probability of each of its tokens.
+
+    Of a probe of kind `membership`, one of that kind: of the text alone.
 
     The chat template is the arm's own: tokens of the answer are those behind the ones that the
     question has without it. Source: vLLM's API reference, `prompt_logprobs`.
@@ -62,7 +70,7 @@ async def draw(probe: Probe, asked: Asked, manner: Manner, *, shard: str) -> Rec
         probe=probe.id,
         concept=probe.concept,
         split=probe.split,
-        kind=KIND,
+        kind=LIKELIHOOD if probe.asked else MEMBERSHIP,
         draw=0,
         streamed=False,
         answered=None,
@@ -89,6 +97,8 @@ async def draw(probe: Probe, asked: Asked, manner: Manner, *, shard: str) -> Rec
 
 def _texts(probe: Probe) -> Iterator[tuple[Role, str]]:
     yield "answer", probe.answers[0]
+    if not probe.asked:
+        return
     if probe.paraphrase:
         yield "paraphrase", probe.paraphrase
     for text in probe.wrong:
@@ -104,8 +114,15 @@ async def _fill(found: _Found, probe: Probe, asked: Asked, manner: Manner) -> No
         tokens = _behind(before, whole)
         logprobs = tuple(token.logprob for token in tokens if token.logprob is not None)
         ranks = tuple(token.rank for token in tokens if token.rank is not None)
-        told = ranks if len(ranks) == len(logprobs) else None
-        found.likelihoods.append(Likelihood(role, logprobs, told))
+        scores = tuple(token.standard for token in tokens if token.standard is not None)
+        found.likelihoods.append(
+            Likelihood(
+                role,
+                logprobs,
+                ranks if len(ranks) == len(logprobs) else None,
+                scores if len(scores) == len(logprobs) else None,
+            )
+        )
 
 
 async def _read(
@@ -115,7 +132,7 @@ async def _read(
     body = {
         "model": asked.arm.model,
         "messages": with_system(asked.arm.system, messages),
-        "prompt_logprobs": 0,
+        "prompt_logprobs": PROMPT_TOP if "prompt_top" in asked.allows else 0,
         "max_tokens": 1,
         "temperature": 0,
         "continue_final_message": begun,
@@ -147,7 +164,19 @@ def _token(position: object) -> _Token:
     rank = told.get("rank") if isinstance(told, Mapping) else None
     if not isinstance(logprob, float | int) or not math.isfinite(logprob):
         raise ReplyError("log-probabilities in an unknown form")
-    return _Token(str(key), float(logprob), rank if isinstance(rank, int) else None)
+    told = [_logprob(each) for each in position.values()]
+    known = [each for each in told if each is not None]
+    return _Token(
+        str(key),
+        float(logprob),
+        rank if isinstance(rank, int) else None,
+        standard(float(logprob), known) if len(known) > 1 else None,
+    )
+
+
+def _logprob(told: object) -> float | None:
+    logprob = told.get("logprob") if isinstance(told, Mapping) else None
+    return float(logprob) if isinstance(logprob, float | int) else None
 
 
 def _behind(before: Sequence[_Token], whole: Sequence[_Token]) -> Sequence[_Token]:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from leakage.records import Record
+from leakage.records import MEASURED, Record
 from leakage.statistics import Count, Rate, clopper_pearson, clustered
 
 UNMEASURABLE = "not measurable"
@@ -59,7 +59,7 @@ def rows(records: Iterable[Record]) -> list[Row]:
     """A row for each arm, attack and split, in the order of the records."""
     cells: dict[tuple[str, str], dict[str, list[Record]]] = {}
     for record in records:
-        if record.likelihoods is not None or record.kind == "likelihood":
+        if record.likelihoods is not None or record.kind in MEASURED:
             continue
         name = record.attack or record.kind
         cells.setdefault((record.arm, name), {}).setdefault(record.split, []).append(record)

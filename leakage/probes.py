@@ -15,9 +15,10 @@ from leakage.choices import LETTERS
 from leakage.scores import plainly, words
 
 Role = Literal["system", "user", "assistant"]
-Split = Literal["forget", "neighbour", "retain", "world"]
+Split = Literal["forget", "neighbour", "retain", "world", "holdout"]
 
 ATTACK = "attack:"
+MEMBERSHIP = "membership"  # kind of texts that are not asked for, only found likely or not
 
 _SHOWN = 20  # mistakes in one message; whoever has more has made one mistake many times
 
@@ -41,7 +42,8 @@ class Probe:
     id         the same for a question and for every attack that carries it
     concept    what it is about; answers about one concept are not independent of each other
     kind       `direct`, `paraphrase`, `attack:NAME`, or any other word: a row of the report
-    split      `forget`: the answer must not come out; otherwise it must
+    split      `forget`: the answer must not come out; otherwise it must. `holdout`: a text that no
+               arm can have seen, of kind `membership`
     prompt     the last user turn
     answers    the accepted answers, any of which tells
     messages   the turns before the prompt
@@ -65,6 +67,11 @@ class Probe:
     wrong: tuple[str, ...] = field(default=(), repr=False)
     paraphrase: str = field(default="", repr=False)
     notes: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+
+    @property
+    def asked(self) -> bool:
+        """Whether it is put as a question at all."""
+        return self.kind != MEMBERSHIP
 
     @property
     def innocent(self) -> bool:
@@ -198,6 +205,10 @@ def _probe(row: dict[str, Any]) -> Probe:
     if probe.kind == ATTACK:
         raise ProbeError(f"kind: names no attack; write '{ATTACK}NAME'")
     _check_choices(probe)
+    if probe.split == "holdout" and probe.asked:
+        raise ProbeError(
+            f"split: 'holdout' is for texts that no arm has seen; write kind '{MEMBERSHIP}' too"
+        )
     if (
         not probe.innocent
         and not probe.choices

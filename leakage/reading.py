@@ -4,7 +4,9 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from leakage import (
     diff,
     gate,
     junit,
+    measures,
     origin,
     parquet,
     probes,
@@ -30,7 +33,7 @@ from leakage.html.page import render
 from leakage.records import Record
 from leakage.sampling import Outcome
 from leakage.sheets import Sheet
-from leakage.summary import summarise
+from leakage.summary import Summary, measure, summarise
 
 UNREADABLE = 3  # a gate that could not be held at all; 2 is taken
 
@@ -57,6 +60,17 @@ def register_output(parser: argparse.ArgumentParser) -> None:
         "--details", action="store_true", help="print every attack, concept and latency too"
     )
     parser.add_argument("--markdown", metavar="FILE", type=Path, help="write it as Markdown")
+    parser.add_argument(
+        "--retrained",
+        metavar="NAME",
+        help="arm that never knew, to compare with (default: the one of that name)",
+    )
+    parser.add_argument(
+        "--similar-from",
+        metavar="COSINE",
+        type=float,
+        help="from where on two answers say the same (default: as measured for the encoder)",
+    )
 
 
 def _register_report(parser: argparse.ArgumentParser) -> None:
@@ -80,11 +94,6 @@ def _register_report(parser: argparse.ArgumentParser) -> None:
         help="name concepts, probes and answers in the HTML file, instead of hiding them",
     )
     parser.add_argument(
-        "--retrained",
-        metavar="NAME",
-        help="arm that never knew, to measure the excess over (default: the one of that name)",
-    )
-    parser.add_argument(
         "--at-k", metavar="K", type=int, default=1, help="leak@K of the attacks (default 1)"
     )
     parser.add_argument(
@@ -96,6 +105,20 @@ def _register_report(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="what making an arm took, for the costs and the break-even",
+    )
+    parser.add_argument(
+        "--forgotten",
+        metavar="NAME=N",
+        action="append",
+        default=[],
+        help="how much an arm was to forget, in any unit: MUSE's scalability over arms",
+    )
+    parser.add_argument(
+        "--request",
+        metavar="NAME=N",
+        action="append",
+        default=[],
+        help="the how manyth request to forget an arm is the result of: MUSE's sustainability",
     )
     parser.set_defaults(run=show)
 
@@ -198,19 +221,44 @@ def _write_html(made: Sequence[Record], arguments: argparse.Namespace, others: S
         retrained=arguments.retrained,
         k=arguments.at_k,
         probes=probes.read(arguments.probes) if arguments.probes else (),
-        seconds=dict(map(_seconds, arguments.seconds)),
+        seconds=dict(_placed("--seconds", each) for each in arguments.seconds),
         published=published.beside(made),
         others=others,
+        alike=arguments.similar_from,
+        screens=screens(arguments.records),
+        places=_places(arguments),
     )
     text = render(told, show_forbidden=arguments.show_forbidden)
     arguments.html.write_text(text, encoding="utf-8")
 
 
-def _seconds(text: str) -> tuple[str, float]:
+def _placed(option: str, text: str) -> tuple[str, float]:
     found = re.fullmatch(r"(.+)=(\d+(?:\.\d+)?)", text)
     if found is None:
-        raise ValueError(f"--seconds {text!r}: reads NAME=S, as in npo=57")
+        raise ValueError(f"{option} {text!r}: reads NAME=NUMBER, as in npo=57")
     return found[1], float(found[2])
+
+
+def _places(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Where arms stand on MUSE's two curves, by what their places count."""
+    given = {"forgotten": "--forgotten", "request": "--request"}
+    return {
+        name: dict(_placed(option, each) for each in getattr(arguments, name, ()))
+        for name, option in given.items()
+        if getattr(arguments, name, ())
+    }
+
+
+def screens(paths: Sequence[Path]) -> dict[str, str]:
+    """By arm: the encoder of its screen, where a run's `run.json` states it."""
+    found: dict[str, str] = {}
+    for path in paths:
+        beside = (path if path.is_dir() else path.parent) / "run.json"
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            for arm in json.loads(beside.read_text("utf-8")).get("arms", ()):
+                if isinstance(arm.get("encoder"), str):
+                    found[str(arm["name"])] = arm["encoder"]
+    return found
 
 
 def show_difference(arguments: argparse.Namespace) -> int:
@@ -254,6 +302,17 @@ def show_gate(arguments: argparse.Namespace) -> int:
     return _STATUS[verdict.outcome]
 
 
+def _were_read(arguments: argparse.Namespace) -> bool:
+    """Whether the records were read, and not just made."""
+    return isinstance(getattr(arguments, "records", None), list)
+
+
+def _show_curves(summary: Summary, places: Mapping[str, Mapping[str, float]]) -> None:
+    for what, of in places.items():
+        drawn = sheets.drawn(measures.curve_sheet(summary.measures, of, what=what))
+        Console().print(drawn)
+
+
 def output(
     made: Sequence[Record],
     arguments: argparse.Namespace,
@@ -267,8 +326,13 @@ def output(
     `others` is what other programs measured; it and what others published stand apart.
     """
     summary = origin.timeless(summarise(made, reference=reference), made)
+    retrained, alike = arguments.retrained, arguments.similar_from
+    found = measure(made, arms=summary.arms, retrained=retrained, alike=alike)
+    stated = screens(getattr(arguments, "records", None) or ()) if _were_read(arguments) else {}
+    summary = replace(summary, measures=found, screens=stated)
     console, notes = Console(), origin.notes(made)
     report.render(summary, console=console, details=arguments.details)
+    _show_curves(summary, _places(arguments))
     for note in notes:
         console.print(Text(note))
     apart = {origin.CAPTION: others, published.CAPTION: published.beside(made)}

@@ -11,9 +11,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
-from leakage.probes import ATTACK, Split
+from leakage.probes import ATTACK, MEMBERSHIP, Split
 
 VERSION = 1
+
+# Kinds of records in which nothing was answered: they say what an arm finds likely or gives away.
+LIKELIHOOD = "likelihood"
+EXTRACTION = "extraction"
+JUDGING = "judging"
+MEASURED = frozenset({LIKELIHOOD, MEMBERSHIP, EXTRACTION, JUDGING})
 
 
 class RecordError(ValueError):
@@ -31,11 +37,14 @@ class Likelihood:
                in the same words
     logprobs   natural logarithms, one a token, of that text alone
     ranks      of the same tokens among all, 1 the likeliest; None where the arm does not say
+    standard   deviations above the mean of all tokens at each place; None where the arm does not
+               tell enough of them
     """
 
     role: Role
     logprobs: tuple[float, ...]
     ranks: tuple[int, ...] | None = None
+    standard: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,14 @@ class Record:
     span            longest run of words of an accepted answer that came out, as a share of it
     lacks           what the arm does not allow and the draw needs: it was not made, and a metric
                     of such draws is not measurable. `answered`, `leak`, `blocked` are None
-    likelihoods     what the arm finds how likely. Of kind `likelihood`, where nothing is said
+    likelihoods     what the arm finds how likely. Of the kinds `likelihood` and `membership`, in
+                    which nothing is said
+    extraction      the share of the answer that came out by itself. Of kind `extraction`
+    recall, f1      ROUGE-L of the first accepted answer alone, as TOFU and MUSE count. Of plain
+                    questions; so are the next two
+    judged, judge   whether a judge says that the answer tells, and which arm that is. Of kind
+                    `judging` it is tried: `answered` then says what is true
+    similarity      cosine of the nearest accepted answer, by the encoder that `encoder` names
     source          the program and version whose log the draw was read from; None: it is ours
     measured        what that program measured of it, by its own names; a value None is no number
     """
@@ -109,6 +125,13 @@ class Record:
     span: float | None = None
     lacks: str | None = None
     likelihoods: tuple[Likelihood, ...] | None = None
+    extraction: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    similarity: float | None = None
+    encoder: str | None = None
+    judged: bool | None = None
+    judge: str | None = None
     source: str | None = None
     measured: Mapping[str, float | None] | None = field(default=None, hash=False)
 
@@ -129,7 +152,8 @@ class Record:
         What another program measured may be a number alone, that tells of no answer.
         """
         number = self.measured is not None and self.answered is None and self.error is None
-        return self.lacks is None and self.likelihoods is None and not number
+        asked = self.lacks is None and self.likelihoods is None and self.kind not in MEASURED
+        return asked and not number
 
 
 class Writer:
@@ -186,12 +210,19 @@ def to_row(record: Record) -> dict[str, Any]:
     row = {f.name: getattr(record, f.name) for f in fields(Record)}
     row = {name: value for name, value in row.items() if value is not None or name not in _OPTIONAL}
     if record.likelihoods is not None:
-        row["likelihoods"] = [asdict(likelihood) for likelihood in record.likelihoods]
+        row["likelihoods"] = [_likely(likelihood) for likelihood in record.likelihoods]
     return row
 
 
 def _line(record: Record) -> str:
     return json.dumps({"version": VERSION, **to_row(record)})
+
+
+def _likely(likelihood: Likelihood) -> dict[str, Any]:
+    row = asdict(likelihood)
+    if row["standard"] is None:
+        del row["standard"]
+    return row
 
 
 def _parse(line: bytes, where: str) -> Record:
@@ -239,14 +270,22 @@ def _likelihoods(given: object, where: str) -> tuple[Likelihood, ...]:
 
 
 def _likelihood(given: object, where: str) -> Likelihood:
-    if not isinstance(given, dict) or set(given) != {"role", "logprobs", "ranks"}:
+    known = {"role", "logprobs", "ranks"}
+    if not isinstance(given, dict) or set(given) - {"standard"} != known:
         raise RecordError(f"{where}: likelihoods: an object of role, logprobs and ranks")
     role, logprobs, ranks = given["role"], given["logprobs"], given["ranks"]
+    standard = given.get("standard")
     if role not in get_args(Role):
         raise RecordError(f"{where}: likelihoods: role: one of {', '.join(get_args(Role))}")
-    if not _numbers(logprobs, float | int) or not (ranks is None or _numbers(ranks, int)):
+    fits = _numbers(logprobs, float | int) and (ranks is None or _numbers(ranks, int))
+    if not fits or not (standard is None or _numbers(standard, float | int)):
         raise RecordError(f"{where}: likelihoods: has the wrong type")
-    return Likelihood(role, tuple(logprobs), None if ranks is None else tuple(ranks))
+    return Likelihood(
+        role,
+        tuple(logprobs),
+        None if ranks is None else tuple(ranks),
+        None if standard is None else tuple(standard),
+    )
 
 
 def _measured(given: object) -> bool:
@@ -266,4 +305,8 @@ _OPTIONAL = frozenset(f.name for f in fields(Record) if f.default is not MISSING
 _TYPES: dict[str, Any] = {
     f.name: str if f.name == "split" else (float | int if f.type is float else f.type)
     for f in fields(Record)
-} | {"span": float | int | None, "likelihoods": tuple | None, "measured": dict | None}
+} | {
+    **dict.fromkeys(("span", "extraction", "recall", "f1", "similarity"), float | int | None),
+    "likelihoods": tuple | None,
+    "measured": dict | None,
+}

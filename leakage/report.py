@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from leakage import contrasts
+from leakage import contrasts, measures
 from leakage.sheets import Sheet, drawn, interval, markdown, share
 from leakage.statistics import Middle, Rate
 from leakage.summary import Cell, Example, Summary, Timing
@@ -29,6 +29,8 @@ def render(summary: Summary, *, console: Console, details: bool = False) -> None
     With `details`, also the intervals by concept, every attack on its own, and all latencies.
     """
     console.print(drawn(overview(summary)))
+    if summary.measures:
+        console.print(drawn(measures.sheet(summary.measures), title="beside leaks and blocks"))
     if details:
         console.print(drawn(_rates(summary.cells), title="by concept"))
         if summary.attacks:
@@ -56,6 +58,7 @@ def to_markdown(summary: Summary) -> str:
     """The same tables and notes, for a file or a pull request."""
     sheets = [
         overview(summary),
+        measures.sheet(summary.measures),
         _rates(summary.cells),
         _rates(summary.attacks),
         contrasts.comparisons(summary.comparisons, reference=summary.reference),
@@ -84,6 +87,7 @@ def to_json(summary: Summary, *, provenance: Mapping[str, Any] | None = None) ->
             for comparison in summary.comparisons
         ],
         "timings": [asdict(timing) for timing in summary.timings],
+        "measures": [measure.as_json() for measure in summary.measures],
         "not_measurable": [
             {"arm": arm, "kind": kind, "lacks": lack}
             for (arm, kind), lack in summary.lacking.items()
@@ -115,10 +119,25 @@ def notes(summary: Summary) -> list[str]:
         f"not measurable: {kind}, {arm}: the arm does not allow {lack}."
         for (arm, kind), lack in summary.lacking.items()
     ]
+    said += _encoders(summary)
     if len(summary.scorers) > 1:
         versions = ", ".join(map(str, summary.scorers))
         said.append(f"Scored by different versions of the matching ({versions}): not comparable.")
     return said
+
+
+def _encoders(summary: Summary) -> list[str]:
+    """By what similarity was measured, and by what the screens look for it."""
+    prefix = "similarity ("
+    named = dict.fromkeys(m.name for m in summary.measures if m.name.startswith(prefix))
+    if not named:
+        return []
+    own = ", ".join(name.removeprefix(prefix).removesuffix(")") for name in named)
+    stated = ", ".join(f"{arm}: {encoder}" for arm, encoder in summary.screens.items())
+    said = f"Similarity is by the encoder {own}. Encoders of the screens: {stated or 'not stated'}."
+    if any(encoder in own for encoder in summary.screens.values()):
+        said += " A screen with the same encoder errs where this measure errs."
+    return [said]
 
 
 def overview(summary: Summary) -> Sheet:

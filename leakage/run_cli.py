@@ -20,13 +20,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from leakage import config as configuration
-from leakage import data, matrix, probes, records, sweep
+from leakage import data, matrix, measures, probes, records, sheets, summary, sweep
 from leakage.arms import Arm
 from leakage.attacks import CATALOGUE, FAMILIES
 from leakage.attacks.turns import Attack
 from leakage.calls import Limits
 from leakage.config import Config, Ready
 from leakage.data import Loaded
+from leakage.encoder import Encoder
+from leakage.measures import Finding
 from leakage.processes import ProcessError, running
 from leakage.records import Record
 from leakage.selection import chosen
@@ -128,7 +130,7 @@ def _needs(attack: Attack) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure. Returns 2 for what must be mended, 1 where an arm stopped or answered nothing."""
+    """Finding. Returns 2 for what must be mended, 1 where an arm stopped or answered nothing."""
     started = time.monotonic()
     at = datetime.now(UTC).isoformat(timespec="seconds")
     out = arguments.out.resolve()
@@ -143,8 +145,10 @@ def run(arguments: argparse.Namespace) -> int:
             probes.write(out / "probes.jsonl", plan.probes)
             (out / "probes.jsonl").chmod(0o600)
             outcome = _measured(plan, out, ray=arguments.ray)
-        _keep(out, ready, plan, loaded, outcome, at=at, seconds=time.monotonic() - started)
-        return _shown(outcome, arguments.json, seconds=time.monotonic() - started)
+        found = _measures(plan, outcome)
+        seconds = time.monotonic() - started
+        _keep(out, ready, plan, loaded, outcome, found, at=at, seconds=seconds)
+        return _shown(outcome, arguments.json, found, seconds=seconds)
     except (ValueError, OSError) as error:
         print(f"lethe leakage run: {error}", file=sys.stderr)
         return 2
@@ -170,16 +174,19 @@ def _sweep(ready: Ready, loaded: Loaded) -> Sweep:
     config = ready.config
     kinds, seed = set(config.probes.kinds), config.seed
     fit = [probe for probe in loaded.probes if not kinds or probe.kind in kinds]
-    asked = chosen(fit, config.probes.most, seed=seed)
+    asked = chosen([p for p in fit if p.asked], config.probes.most, seed=seed)
+    unasked = chosen([p for p in fit if not p.asked], config.probes.most, seed=seed)
     attacked = chosen(attackable(asked), config.probes.attacked, seed=seed)
     arms = ready.arms(os.environ)
     return Sweep(
         arms=arms,
-        probes=asked,
+        probes=[*asked, *unasked],
         attacks=configuration.attacks_of(config),
         attacked=attacked,
         asked=asked,
         likelihoods=config.likelihoods,
+        membership=unasked,
+        extraction=config.extraction,
         helper=next((arm for arm in arms if arm.name == config.helper), None),
         draws=config.draws,
         seed=seed,
@@ -190,6 +197,8 @@ def _sweep(ready: Ready, loaded: Loaded) -> Sweep:
         stream=config.stream,
         where=ready.where(),
         made_of=ready.made_of(),
+        encoder=None if config.encoder == "none" else config.encoder,
+        judge=next((arm for arm in arms if arm.name == config.judge), None),
     )
 
 
@@ -226,12 +235,13 @@ def _on_ray(plan: Sweep, out: Path, address: str) -> Outcome:
     return run_there(plan, out, address=address)
 
 
-def _keep(  # noqa: PLR0913 - all that must be known to repeat a run
+def _keep(  # noqa: PLR0913, PLR0917 - all that must be known to repeat a run
     out: Path,
     ready: Ready,
     plan: Sweep,
     loaded: Loaded,
     outcome: Outcome,
+    found: Sequence[Finding],
     *,
     at: str,
     seconds: float,
@@ -258,6 +268,9 @@ def _keep(  # noqa: PLR0913 - all that must be known to repeat a run
         "seed": plan.seed,
         "sampling": dict(plan.sampling),
         "helper": plan.helper.name if plan.helper else None,
+        "judge": plan.judge.name if plan.judge else None,
+        "encoder": None if plan.encoder is None else Encoder(plan.encoder).called,
+        "measures": [each.as_json() for each in found],
         "arms": [_arm(ready, config, arm, outcome) for config, arm in _pairs(ready.config, plan)],
     }
     text = json.dumps(kept, indent=2, ensure_ascii=False)
@@ -281,6 +294,7 @@ def _arm(
         "fingerprint": outcome.fingerprints[arm.name],
         "allows": sorted(outcome.allows[arm.name]),
         "cost": dict(config.cost),
+        "encoder": config.encoder,
         "lineage": json.loads(lineage.read_text("utf-8")) if lineage else None,
     }
 
@@ -292,12 +306,20 @@ def _version() -> str | None:
         return None
 
 
-def _shown(outcome: Outcome, file: Path | None, *, seconds: float) -> int:
+def _measures(plan: Sweep, outcome: Outcome) -> tuple[Finding, ...]:
+    arms = [arm.name for arm in plan.arms]
+    retrained = next((arm.name for arm in plan.arms if arm.role == "retrained"), None)
+    return summary.measure(outcome.records, arms=arms, retrained=retrained)
+
+
+def _shown(outcome: Outcome, file: Path | None, found: Sequence[Finding], *, seconds: float) -> int:
     rows = matrix.rows(outcome.records)
     console = Console()
     for split in dict.fromkeys(row.split for row in rows):
         if (table := matrix.table(rows, split=split)) is not None:
             console.print(table)
+    if found:
+        console.print(sheets.drawn(measures.sheet(found), title="beside leaks and blocks"))
     errors = sum(record.error is not None for record in outcome.records)
     console.print(
         f"{len(outcome.records)} draws, {outcome.requests} requests now, {outcome.kept} draws from "

@@ -15,9 +15,8 @@ from typing import Any
 from leakage import records
 from leakage.attacks.turns import Attack
 from leakage.calls import TRANSIENT
-from leakage.likelihoods import KIND as LIKELIHOOD
 from leakage.probes import ATTACK, Probe
-from leakage.records import Record, Writer
+from leakage.records import MEASURED, Record, Writer
 
 ASKED = "asked"  # the shard of probes as they are
 CAPABILITIES = "capabilities.json"  # what arms allow, by fingerprint
@@ -56,8 +55,8 @@ class Shard:
 
     def kind(self, probe: Probe) -> str:
         """As the records of this shard have it."""
-        if self.name == LIKELIHOOD:
-            return LIKELIHOOD
+        if self.name in MEASURED:
+            return self.name
         return f"{ATTACK}{self.attack.name}" if self.attack else probe.kind
 
 

@@ -4,13 +4,14 @@ Knows no page and no file.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from leakage import origin
+from leakage import measures, origin
 from leakage.html.page import Story
 from leakage.probes import Probe
 from leakage.records import Record
 from leakage.sheets import Sheet
-from leakage.summary import summarise
+from leakage.summary import measure, summarise
 from leakage.views import look
 
 _MOST_LEAKS = 40  # shown: one an attack and arm, then more of them in turn
@@ -27,9 +28,18 @@ def story(  # noqa: PLR0913 (what a page is made of)
     published: Sheet | None = None,
     others: Sheet | None = None,
     provenance: Mapping[str, str] | None = None,
+    alike: float | None = None,
+    screens: Mapping[str, str] | None = None,
+    places: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Story:
-    """Count, look and gather. Raises ValueError as `summarise` and `look` do."""
+    """Count, look and gather. Raises ValueError as `summarise`, `measure` and `look` do.
+
+    `places` puts arms on curves, by what their places count; `screens` names screens' encoders;
+    `others` is what other programs measured.
+    """
     summary = origin.timeless(summarise(records, reference=reference), records)
+    found = measure(records, arms=summary.arms, retrained=retrained, alike=alike)
+    summary = replace(summary, measures=found, screens=screens or {})
     if retrained is None and "retrained" in summary.arms:
         retrained = "retrained"
     return Story(
@@ -39,7 +49,13 @@ def story(  # noqa: PLR0913 (what a page is made of)
         leaks=leaks(records, probes),
         seconds=dict(seconds or {}),
         published=published,
-        more={origin.CAPTION: others} if others is not None and others.rows else {},
+        more={
+            **({origin.CAPTION: others} if others is not None and others.rows else {}),
+            **{
+                f"MUSE over {what}": measures.curve_sheet(found, of, what=what)
+                for what, of in (places or {}).items()
+            },
+        },
     )
 
 

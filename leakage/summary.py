@@ -7,6 +7,7 @@ as blocked, where any of them was: draws of one probe are no independent evidenc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from leakage import measures_judge, measures_logprobs, measures_outcomes, measures_text
 from leakage.families import (
     ATTACKS,
     INNOCENT,
@@ -20,6 +21,7 @@ from leakage.families import (
     not_measurable,
     single_attacks,
 )
+from leakage.measures import Finding
 from leakage.paired import (
     Change,
     Paired,
@@ -107,6 +109,7 @@ class Summary:
 
     `innocent` cells of arms other than the reference count only what the reference answers.
     `lacking` says by arm and kind what an arm does not allow, where nothing could be measured.
+    `measures` are those of `measure`; `screens` the encoder of an arm's screen, where it is stated.
     """
 
     reference: str
@@ -120,6 +123,8 @@ class Summary:
     comparisons: tuple[Comparison, ...]
     timings: tuple[Timing, ...]
     lacking: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    measures: tuple[Finding, ...] = ()
+    screens: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,33 @@ def summarise(records: Sequence[Record], *, reference: str | None = None) -> Sum
         comparisons=_comparisons(grouped, arms=arms),
         timings=tuple(_timing(records, arm, reference=reference) for arm in arms),
         lacking=not_measurable(records),
+    )
+
+
+def measure(
+    records: Sequence[Record],
+    *,
+    arms: Sequence[str],
+    retrained: str | None = None,
+    alike: float | None = None,
+) -> tuple[Finding, ...]:
+    """What answers and log-probabilities say of each arm, beside leaks and blocks.
+
+    `retrained` is the arm that never knew, by default the one of that name; `alike`: from which
+    cosine on two answers say the same, by default what was measured for the encoder. Raises
+    ValueError where there is no arm of that name.
+    """
+    if retrained is None and "retrained" in arms:
+        retrained = "retrained"
+    if retrained is not None and retrained not in arms:
+        raise ValueError(f"no record of the arm {retrained!r}; there are {', '.join(arms)}")
+    if alike is not None and not -1 <= alike <= 1:
+        raise ValueError("a cosine from which two answers say the same lies between -1 and 1")
+    return (
+        *measures_outcomes.measured(records, arms=arms),
+        *measures_text.measured(records, arms=arms, retrained=retrained, alike=alike),
+        *measures_judge.measured(records, arms=arms),
+        *measures_logprobs.measured(records, arms=arms, retrained=retrained),
     )
 
 

@@ -11,14 +11,16 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, get_args
 
-from leakage import likelihoods
+from leakage import extraction, judging, likelihoods
 from leakage.arms import Arm, ArmError
 from leakage.attacks.turns import Attack, Need, Scene
 from leakage.calls import Limits, client_of, with_model
 from leakage.capabilities import allowed, fingerprint, listed
 from leakage.draws import Asked, Manner, Task, draw
-from leakage.probes import Probe, digest
-from leakage.records import Record
+from leakage.encoder import Encoder
+from leakage.judge import CASES, Judge
+from leakage.probes import MEMBERSHIP, Probe, digest
+from leakage.records import EXTRACTION, JUDGING, LIKELIHOOD, MEASURED, Record
 from leakage.scores import SCORER
 from leakage.shards import ASKED, Key, Shard, Shelf, gather, key_of
 
@@ -40,6 +42,8 @@ class Sweep:
     attacked      the probes that attacks carry; open questions of kind `direct`
     asked         the probes that are put as they are
     likelihoods   whether arms are asked how likely they find the answers
+    membership    texts that arms are asked how likely they find, and not asked for
+    extraction    whether arms are given more and more of the answers, until the rest comes out
     helper        whom attacks ask for words of their own; None asks the arm itself
     draws         times that each probe is put to each arm in each way
     seed          of what attacks leave to chance
@@ -47,6 +51,8 @@ class Sweep:
     sampling      further fields of every request
     where         an arm's name: its URL as the fingerprint should have it, where the port changes
     made_of       an arm's name: anything that tells one make of it from another
+    encoder       by which plain answers are compared with the gold ones; None leaves that open
+    judge         the arm that says whether plain answers tell; it is tried on known ones, too
     """
 
     arms: Sequence[Arm]
@@ -55,6 +61,8 @@ class Sweep:
     attacked: Sequence[Probe] = field(repr=False)
     asked: Sequence[Probe] = field(repr=False)
     likelihoods: bool = True
+    membership: Sequence[Probe] = field(default=(), repr=False)
+    extraction: bool = False
     helper: Arm | None = None
     draws: int = 1
     seed: int = 0
@@ -65,6 +73,8 @@ class Sweep:
     stream: str = "alternate"
     where: Mapping[str, str] = field(default_factory=dict)
     made_of: Mapping[str, Any] = field(default_factory=dict)
+    encoder: str | None = None
+    judge: Arm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +129,9 @@ async def found(stack: AsyncExitStack, arm: Arm, sweep: Sweep, shelf: Shelf) -> 
     return Asked(arm, client, needs, made)
 
 
-def shards_of(sweep: Sweep, asked: Sequence[Asked], helper: Asked | None) -> list[Shard]:
+def shards_of(
+    sweep: Sweep, asked: Sequence[Asked], helper: Asked | None, judge: Judge | None = None
+) -> list[Shard]:
     """Every shard, arm by arm. Their keys hold all that their answers depend on."""
     beside = digest(sweep.probes)
     ways = [
@@ -128,7 +140,9 @@ def shards_of(sweep: Sweep, asked: Sequence[Asked], helper: Asked | None) -> lis
     shards = []
     for each in asked:
         for name, attack, probes, summed in ways:
-            draws = 1 if name == likelihoods.KIND else sweep.draws
+            if name == JUDGING and each.arm.name != (judge.arm.name if judge else None):
+                continue
+            draws = CASES if name == JUDGING else 1 if name in MEASURED else sweep.draws
             facts = {
                 "arm": [each.arm.name, each.fingerprint, sorted(each.allows)],
                 "attack": [name, WORDING],
@@ -139,6 +153,10 @@ def shards_of(sweep: Sweep, asked: Sequence[Asked], helper: Asked | None) -> lis
                 "answers": sweep.keep_answers,
                 "scorer": SCORER,
             }
+            if name == ASKED and sweep.encoder is not None:
+                facts["encoder"] = sweep.encoder
+            if name == ASKED and judge is not None:
+                facts["judge"] = judge.fingerprint
             shards.append(Shard(each.arm.name, name, attack, probes, draws, key_of(facts)))
     return shards
 
@@ -148,7 +166,12 @@ def _ways(sweep: Sweep) -> Iterator[tuple[str, Attack | None, tuple[Probe, ...]]
     for name, attack in sweep.attacks.items():
         yield name, attack, tuple(sweep.attacked)
     if sweep.likelihoods:
-        yield likelihoods.KIND, None, tuple(sweep.attacked)
+        yield LIKELIHOOD, None, tuple(sweep.attacked)
+        yield MEMBERSHIP, None, tuple(sweep.membership)
+    if sweep.extraction:
+        yield EXTRACTION, None, tuple(p for p in sweep.attacked if not p.innocent)
+    if sweep.judge is not None:
+        yield JUDGING, None, tuple(sweep.attacked)
 
 
 async def run(
@@ -209,13 +232,19 @@ async def _lay(stack: AsyncExitStack, sweep: Sweep, folder: Path) -> _Laid:
     stack.callback(shelf.close)
     asked = [await found(stack, arm, sweep, shelf) for arm in sweep.arms]
     helper = await found(stack, sweep.helper, sweep, shelf) if sweep.helper else None
-    shards = shards_of(sweep, asked, helper)
+    judge = None
+    if sweep.judge is not None:
+        found_judge = await found(stack, sweep.judge, sweep, shelf)
+        judge = Judge(found_judge.arm, found_judge.client, found_judge.fingerprint)
+    shards = shards_of(sweep, asked, helper, judge)
     manner = Manner(
         run=key_of({"shards": [shard.key for shard in shards]})[:12],
         limits=sweep.limits,
         sampling=sweep.sampling,
         helper=helper,
         keep_answers=sweep.keep_answers,
+        encoder=None if sweep.encoder is None else Encoder(sweep.encoder),
+        judge=judge,
     )
     return _Laid(asked, shards, shelf, manner)
 
@@ -233,6 +262,10 @@ async def _work(
     places = {shard.file: shard.places() for shard in shards}
     silence = _Silence()
     requests = 0
+    asked_plainly = any(missing[shard.file] for shard in shards if shard.name == ASKED)
+    if laid.manner.encoder is not None and asked_plainly:
+        # Before the first question: an encoder that is not there is told at once.
+        await asyncio.to_thread(laid.manner.encoder.load)
 
     async def work() -> None:
         nonlocal requests
@@ -270,7 +303,12 @@ async def _drawn(  # noqa: PLR0913, PLR0917 - one draw, and all that it needs
     sweep: Sweep, shard: Shard, at: int, number: int, asked: Asked, manner: Manner
 ) -> Record:
     probe = shard.probes[at]
-    if shard.name == likelihoods.KIND:
+    if shard.name == EXTRACTION:
+        return await extraction.draw(probe, asked, manner, shard=shard.key)
+    if shard.name == JUDGING and manner.judge is not None:
+        others = [o for o in sweep.attacked if o.id != probe.id and o.concept != probe.concept]
+        return await judging.draw(probe, others[at:], number, manner.judge, manner, shard.key)
+    if shard.name in MEASURED:
         return await likelihoods.draw(probe, asked, manner, shard=shard.key)
     streamed = sweep.stream == "always" or (sweep.stream == "alternate" and (at + number) % 2 == 1)
     streamed = streamed and "stream" in asked.allows

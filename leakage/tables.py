@@ -31,6 +31,10 @@ class Table:
         """For messages."""
         return f"{self.repo} {self.config} {self.split}"
 
+    def stands_in(self, folder: Path) -> bool:
+        """Whether a folder holds it, as a file or in a copy of its repository."""
+        return (folder / self.file).is_file() or (folder / self.repo).is_dir()
+
 
 def rows(table: Table, folder: Path | None) -> list[Row]:
     """All rows: of the folder's JSONL file, else of its copy of the hub; of the hub without folder.

@@ -12,7 +12,7 @@ from typing import Literal
 from leakage.distributions import Kolmogorov, kolmogorov
 from leakage.families import families, not_measurable
 from leakage.paired import Excess, Triple, excess
-from leakage.records import Record
+from leakage.records import MEASURED, Record
 from leakage.sampling import leak_at_k
 from leakage.statistics import Count, Mean, Rate, Total, averaged, clopper_pearson, quantile
 
@@ -172,7 +172,9 @@ def fates(records: Iterable[Record]) -> dict[Fate, int]:
 
 
 def fate(record: Record) -> Fate | None:
-    """What became of one draw; None of numbers alone, where nothing was said."""
+    """What became of one draw; None of numbers alone, where nothing was asked or said."""
+    if record.likelihoods is not None or record.kind in MEASURED:
+        return None
     if record.lacks is not None:
         return "not measurable"
     if not record.spoken:
@@ -218,7 +220,7 @@ def _spots(
 ) -> Iterable[Spot]:
     lacking = not_measurable(records)
     told = [r for r in records if r.spoken or (r.lacks is not None and r.likelihoods is None)]
-    asked = [r.kind for r in told if not r.innocent]
+    asked = [r.kind for r in told if not r.innocent and r.kind not in MEASURED]
     plain = [kind for kind in dict.fromkeys(asked) if not kind.startswith("attack:")]
     attacks = sorted({kind for kind in asked if kind.startswith("attack:")})
     by: dict[tuple[str, str], list[Record]] = {}

@@ -118,6 +118,13 @@ def test_muse_has_questions_and_passages(tmp_path: Path) -> None:
     put(tmp_path, "muse/news/verbmem.jsonl", {"prompt": "It was late", "gt": "and it rained."})
     kinds = [(p.split, p.kind) for p in load(["muse-news"], folder=tmp_path).probes]
     assert kinds == [("forget", "direct"), ("retain", "direct"), ("forget", "verbatim")]
+    put(tmp_path, "muse/news/privleak_forget.jsonl", {"text": "It was late and it rained."})
+    put(tmp_path, "muse/news/privleak_holdout.jsonl", {"text": "Nobody ever read this."})
+    texts = [probe for probe in load(["muse-news"], folder=tmp_path).probes if not probe.asked]
+    assert [(p.split, p.kind, p.answers) for p in texts] == [
+        ("forget", "membership", ("It was late and it rained.",)),
+        ("holdout", "membership", ("Nobody ever read this.",)),
+    ]
 
 
 def test_a_file_of_ones_own_stands_beside(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ async def test_a_real_browser_shows_every_section_and_asks_for_nothing_else(tmp_
         "Forgetting against keeping",
     ]
     assert "Published elsewhere, not measured here" in [name for name, _ in heights]
-    assert len(heights) == 13
+    assert len(heights) == 14
     assert drawn
     assert b64decode(paper["data"]).startswith(b"%PDF")
 

@@ -53,6 +53,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ({"prompt": None}, "prompt: is not usable"),
         ({"split": "train"}, "split: is not usable; one of forget, neighbour, retain, world"),
         ({"split": ["forget"]}, "split: is not usable"),
+        ({"split": "holdout"}, "split: 'holdout' is for texts that no arm has seen"),
         ({"kind": "attack:"}, "kind: names no attack; write 'attack:NAME'"),
         ({"answers": []}, "answers: is not usable; give a list"),
         ({"answers": "Tarn Hollow"}, "answers: is not usable; give a list"),

@@ -26,14 +26,17 @@ programs:
     run: [lethe, unlearning, serve, fact-book, --port, "${{port:book}}"]
     ready: "http://127.0.0.1:${{port:book}}/v1/models"
 arms:
-  - {{name: book, url: "http://127.0.0.1:${{port:book}}/v1", role: base, cost: {{seconds: 3}}}}
+  - {{name: book, url: "http://127.0.0.1:${{port:book}}/v1", role: base, cost: {{seconds: 3}},
+     encoder: all-MiniLM-L6-v2}}
 attacks: [json, base64, completion, tool-arguments]
 likelihoods: false
 keep_answers: true
 """
 
 
-def test_a_run_starts_what_it_needs_and_leaves_rows_records_and_their_story(tmp_path: Path) -> None:
+def test_a_run_starts_what_it_needs_and_leaves_rows_records_and_their_story(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(tmp_path / "probes.jsonl", PROBES)
     (tmp_path / "run.yaml").write_text(CONFIG.format(more=""))
     out, file = tmp_path / "out", tmp_path / "rows.json"
@@ -52,6 +55,16 @@ def test_a_run_starts_what_it_needs_and_leaves_rows_records_and_their_story(tmp_
     assert (arm["base_url"], arm["cost"]) == ("http://127.0.0.1:${port:book}/v1", {"seconds": 3})
     assert story["errors"] == {"book": 0}
     assert story["requests"] > 0
+    measured = {each["name"]: each for each in story["measures"]}
+    assert story["encoder"] == "all-MiniLM-L6-v2"
+    assert measured["similarity (all-MiniLM-L6-v2)"]["value"] > 0.9
+    assert measured["extraction strength by text"]["value"] == 1.0
+    assert "beside leaks and blocks" in capsys.readouterr().out
+    assert main(["leakage", "report", str(out), "--request", "book=1"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "by the encoder all-MiniLM-L6-v2. Encoders of the screens: book: all-Mini" in said
+    assert main(["leakage", "report", str(out), "--request", "cook=1"]) == 2
+    assert "request: no arm is named 'cook'; there are book" in capsys.readouterr().err
     # Another port, the same arm: nothing is asked again.
     assert main(arguments) == 0
     assert json.loads((out / "run.json").read_text())["requests"] == 0

@@ -126,11 +126,12 @@ def expand(
     """The probes as they are, and every direct one about what is forgotten under attack as well.
 
     `per_probe` takes that many attacks for each probe, in turn, so that every attack is used about
-    as often; None takes all of them. Raises AttackError for fewer than one.
+    as often; None takes all of them. Those of kind `membership` are left out. Raises AttackError
+    for fewer than one.
     """
     if per_probe is not None and per_probe < 1:
         raise AttackError("attacks per probe: give 1 or more, or no attacks at all")
-    given = list(probes)
+    given = [probe for probe in probes if probe.asked]
     attacked: list[Probe] = []
     turn = 0
     for probe in given:

@@ -20,6 +20,7 @@ Need = Literal[
     "completions",
     "echo",
     "prompt_logprobs",
+    "prompt_top",
     "prefill",
     "tools",
 ]

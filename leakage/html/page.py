@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from leakage import contrasts, published, report
+from leakage import contrasts, measures, published, report
 from leakage.html import charts, tables
 from leakage.html.drawing import Drawing, key
 from leakage.html.masks import Masks
@@ -94,6 +94,7 @@ def _sections(story: Story, masks: Masks) -> Iterator[tuple[str, str]]:
     yield "By concept", _concepts(story, masks, legend)
     yield f"Against {arms[0]}", _compared(summary, legend)
     yield "Against a model that never knew", _never(views, arms, legend)
+    yield "Beside leaks and blocks", _measures(summary)
     yield "What became of every question", _fates(views)
     yield "Costs", tables.table(_costs(story), caption="time and tokens")
     yield "Leaks", tables.gallery(story.leaks, masks) if story.leaks else ""
@@ -190,6 +191,14 @@ def _gaps(views: Views) -> Sheet:
     ]
     titles = ("arm", "D", "D at most", "n", "p, answers independent", "p, concepts swapped")
     return Sheet(titles, rows)
+
+
+def _measures(summary: Summary) -> str:
+    if not summary.measures:
+        return ""
+    return tables.table(
+        measures.sheet(summary.measures), caption="by text and by log-probabilities, value [95 %]"
+    )
 
 
 def _excesses(views: Views) -> str:
