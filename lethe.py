@@ -217,7 +217,7 @@ def _measure_arms(
         [
             *("leakage", "probe", "--probes", str(probes), "--attacks", "none", *asked),
             # Many at once: the models answer what waits for them in one batch.
-            *("--temperature", "0", "--max-tokens", "24", "--concurrency", "64"),
+            *("--temperature", "0", "--max-tokens", "24", "--concurrency", "32"),
             *(("--json", str(arguments.json)) if arguments.json else ()),
         ]
     )
