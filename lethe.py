@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
@@ -87,6 +87,12 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="instead of the fact book, small models with real weights: pretending, the screen and "
         "both beside every shipped way of unlearning",
     )
+    parser.add_argument(
+        "--questions",
+        metavar="N",
+        type=int,
+        help="ask only so many of each kind: quicker, and the intervals are wider (default: all)",
+    )
     parser.set_defaults(run=demo)
 
 
@@ -97,7 +103,11 @@ def demo(arguments: argparse.Namespace) -> int:
     both over HTTP: all of it commands of ours, in processes of their own. With `--weights` the
     upstreams are the models that this package ships.
     """
-    return _demo_weights(arguments) if arguments.weights else _demo_book(arguments)
+    if arguments.questions is not None and arguments.questions < 1:
+        print("lethe demo: --questions is at least 1", file=sys.stderr)
+        return 2
+    with _ended_by_sigterm():
+        return _demo_weights(arguments) if arguments.weights else _demo_book(arguments)
 
 
 def _demo_book(arguments: argparse.Namespace) -> int:
@@ -107,14 +117,15 @@ def _demo_book(arguments: argparse.Namespace) -> int:
             book, proxy = _free_port(0), _free_port(0 if arguments.once else arguments.port)
             _say("1/3  a fact book of fictitious people, served as a chat API: it tells everything")
             serving = ["unlearning", "serve", "fact-book", "--port", str(book)]
-            stack.enter_context(_running(serving, f"http://127.0.0.1:{book}/v1/models", folder))
+            commands = {f"http://127.0.0.1:{book}/v1/models": serving}
             _say("2/3  Lethe before it, with policies/library/fictitious-people.yaml")
-            stack.enter_context(_proxy(folder, upstream=book, port=proxy))
+            commands |= _proxy(folder, upstream=book, port=proxy)
+            stack.enter_context(_running(commands, folder))
         except (OSError, RuntimeError) as error:
             print(f"lethe demo: {error}", file=sys.stderr)
             return 1
         _say("3/3  the same questions to both: direct, paraphrased, under attack, innocent ones")
-        status = _measure(folder, book=book, proxy=proxy, out=arguments.json)
+        status = _measure(folder, arguments, book=book, proxy=proxy)
         main(["audit", "verify", str(folder / "audit.jsonl")])
         if status == 0 and not arguments.once:
             _stay(proxy, model="fact-book")
@@ -137,18 +148,19 @@ def _demo_weights(arguments: argparse.Namespace) -> int:
             models = [f"{name}={shipped / name}" for name in (TARGET, *forgot)]
             serving = ["unlearning", "serve", *models, "--port", str(served), "--threads", "2"]
             url = f"http://127.0.0.1:{served}/v1"
-            stack.enter_context(_running(serving, f"{url}/models", folder))
+            commands = {f"{url}/models": serving}
             _say("2/3  one Lethe before them all: the model's name says what is done to a question")
             _write_route(folder, url, {name: shipped / name for name in forgot})
             config, port = str(folder / "lethe.yaml"), str(proxy)
             serving = ["serve", "--config", config, "--port", port, "--log-level", "warning"]
-            stack.enter_context(_running(serving, f"http://127.0.0.1:{proxy}/readyz", folder))
+            commands[f"http://127.0.0.1:{proxy}/readyz"] = serving
+            stack.enter_context(_running(commands, folder))
         except (OSError, RuntimeError) as error:
             print(f"lethe demo: {error}", file=sys.stderr)
             return 1
         _say("3/3  the same questions to every arm: about the forgotten, and about neighbours")
         arms = [*TREATMENTS, *forgot]
-        status = _measure_arms(folder, arms, proxy=proxy, out=arguments.json)
+        status = _measure_arms(folder, arguments, arms, proxy=proxy)
         if "sisa" not in forgot:
             _say(
                 "SISA is not in the table: no ensemble is shipped; "
@@ -191,45 +203,64 @@ def _write_route(folder: Path, url: str, forgot: Mapping[str, Path]) -> None:
     (folder / "lethe.yaml").write_text(yaml.safe_dump(config), "utf-8")
 
 
-def _measure_arms(folder: Path, arms: Sequence[str], *, proxy: int, out: Path | None) -> int:
+def _measure_arms(
+    folder: Path, arguments: argparse.Namespace, arms: Sequence[str], *, proxy: int
+) -> int:
     """`lethe leakage probe` on every arm, with the fact book's plain questions by name."""
-    everything, plain = folder / "everything.jsonl", folder / "probes.jsonl"
-    if status := main(["unlearning", "probes", "--out", str(everything)]):
-        return status
-    rows = [json.loads(line) for line in everything.read_text("utf-8").splitlines()]
-    direct = [row for row in rows if row["id"].endswith(".direct")]
-    kept = [row for row in direct if row["split"] == "forget"]
-    kept += [row for row in direct if row["split"] == "neighbour"][::2]
-    plain.write_text("".join(json.dumps(row) + "\n" for row in kept), "utf-8")
+
+    def wanted(row: dict[str, str]) -> bool:
+        return row["id"].endswith(".direct") and row["split"] in {"forget", "neighbour"}
+
+    probes = _probes(folder, wanted, most={"neighbour": 48} | _most(arguments))
     asked = (f"--arm={name}=http://127.0.0.1:{proxy}/v1,{name}" for name in arms)
     return main(
         [
-            *("leakage", "probe", "--probes", str(plain), "--attacks", "none", *asked),
-            *("--temperature", "0", "--max-tokens", "24", "--concurrency", "8"),
-            *(("--json", str(out)) if out else ()),
+            *("leakage", "probe", "--probes", str(probes), "--attacks", "none", *asked),
+            # Many at once: the models answer what waits for them in one batch.
+            *("--temperature", "0", "--max-tokens", "24", "--concurrency", "32"),
+            *(("--json", str(arguments.json)) if arguments.json else ()),
         ]
     )
 
 
-def _measure(folder: Path, *, book: int, proxy: int, out: Path | None) -> int:
+def _measure(folder: Path, arguments: argparse.Namespace, *, book: int, proxy: int) -> int:
     """`lethe leakage probe` on both, with the questions of the fact book."""
-    probes = folder / "probes.jsonl"
-    if status := main(["unlearning", "probes", "--out", str(probes)]):
-        return status
+    probes = _probes(folder, lambda _row: True, most=_most(arguments))
     return main(
         [
             *("leakage", "probe", "--probes", str(probes), "--attacks-per-probe", "2"),
             *("--arm", f"fact-book=http://127.0.0.1:{book}/v1"),
             *("--arm", f"lethe=http://127.0.0.1:{proxy}/v1"),
             *("--examples", "3"),
-            *(("--json", str(out)) if out else ()),
+            *(("--json", str(arguments.json)) if arguments.json else ()),
         ]
     )
 
 
-@contextmanager
-def _proxy(folder: Path, *, upstream: int, port: int) -> Iterator[None]:
-    """`lethe serve` with the demo's policy alone."""
+def _most(arguments: argparse.Namespace) -> dict[str, int]:
+    splits = ("forget", "neighbour", "world")
+    return dict.fromkeys(splits, arguments.questions) if arguments.questions else {}
+
+
+def _probes(
+    folder: Path, wanted: Callable[[dict[str, str]], bool], *, most: Mapping[str, int]
+) -> Path:
+    """The fact book's questions that are wanted, of each split at most so many, from all over."""
+    everything, chosen = folder / "everything.jsonl", folder / "probes.jsonl"
+    main(["unlearning", "probes", "--out", str(everything)])
+    rows = [json.loads(line) for line in everything.read_text("utf-8").splitlines()]
+    kept: set[str] = set()
+    for split in {row["split"] for row in rows}:
+        some = [row["id"] for row in rows if row["split"] == split and wanted(row)]
+        count = min(len(some), most.get(split, len(some)))
+        kept |= {some[at * len(some) // count] for at in range(count)}
+    lines = (json.dumps(row) + "\n" for row in rows if row["id"] in kept)
+    chosen.write_text("".join(lines), "utf-8")
+    return chosen
+
+
+def _proxy(folder: Path, *, upstream: int, port: int) -> dict[str, list[str]]:
+    """`lethe serve` with the demo's policy alone, under the URL at which it is ready."""
     library = Path(importlib.import_module("policies").__file__ or "").parent / "library"
     policies = folder / "policies"
     policies.mkdir()
@@ -238,31 +269,66 @@ def _proxy(folder: Path, *, upstream: int, port: int) -> Iterator[None]:
         *("serve", "--upstream", f"http://127.0.0.1:{upstream}/v1", "--policies", str(policies)),
         *("--port", str(port), "--audit", str(folder / "audit.jsonl"), "--log-level", "warning"),
     ]
-    with _running(serving, f"http://127.0.0.1:{port}/readyz", folder):
-        yield
+    return {f"http://127.0.0.1:{port}/readyz": serving}
 
 
 @contextmanager
-def _running(command: Sequence[str], url: str, folder: Path) -> Iterator[None]:
-    """A command of ours in a process of its own, from when `url` answers until the block ends.
+def _running(commands: Mapping[str, Sequence[str]], folder: Path) -> Iterator[None]:
+    """Commands of ours, each in a process of its own, from when their URLs answer until the end.
 
-    Raises RuntimeError with what it said where it does not come up.
+    Raises RuntimeError with what one said where it does not come up.
     """
-    said = folder / f"{command[0]}.log"
-    with said.open("wb") as log:
-        child = subprocess.Popen(  # noqa: S603 - this program, with arguments of our own
-            [sys.executable, "-m", "lethe", *command], stdout=log, stderr=log
-        )
+    children = []
     try:
+        for command in commands.values():
+            # A child that nobody has heard of yet could not be stopped.
+            with (folder / f"{command[0]}.log").open("wb") as log, _sigterm_later():
+                children.append(
+                    subprocess.Popen(  # noqa: S603 - this program, with arguments of our own
+                        [sys.executable, "-m", "lethe", *command], stdout=log, stderr=log
+                    )
+                )
         deadline = time.monotonic() + 180
-        while not _answers(url):
-            if child.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"`lethe {command[0]}` did not come up:\n{said.read_text()}")
-            time.sleep(0.2)
+        for child, (url, command) in zip(children, commands.items(), strict=True):
+            while not _answers(url):
+                if child.poll() is not None or time.monotonic() > deadline:
+                    said = (folder / f"{command[0]}.log").read_text()
+                    raise RuntimeError(f"`lethe {command[0]}` did not come up:\n{said}")
+                time.sleep(0.2)
         yield
     finally:
-        child.terminate()
-        child.wait(timeout=60)
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait(timeout=60)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the block as an exception would: what was started is stopped, too."""
+
+    def end(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _sigterm_later() -> Iterator[None]:
+    """SIGTERM waits for the end of the block."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if came:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _answers(url: str) -> bool:

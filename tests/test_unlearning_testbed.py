@@ -20,6 +20,7 @@ from unlearning.testbed_rows import (
     Draws,
     cast,
     facts_of,
+    namesakes,
     probe_rows,
     strangers,
 )
@@ -81,6 +82,16 @@ def test_the_skill_knows_nobody() -> None:
         assert not names.search(told)
         if len(row.turns) == 2 and row.answer not in UNKNOWN:
             assert row.answer in row.turns[0][1]
+
+
+def test_a_namesake_is_nobody_known_and_shares_one_name() -> None:
+    names = [person.name for person in PEOPLE.corpus.forgotten]
+    known = {person.name for person in PEOPLE.known}
+    for at, (name, other) in enumerate(zip(names, namesakes(PEOPLE, names), strict=True)):
+        same = [one == two for one, two in zip(name.split(), other.split(), strict=True)]
+        assert same == [at % 2 == 0, at % 2 == 1]
+        assert other not in known
+    assert namesakes(PEOPLE, names) == namesakes(PEOPLE, names)
 
 
 def test_no_instruction_of_training_names_anybody_to_forget_or_to_check() -> None:

@@ -10,8 +10,8 @@ from unlearning import lineage, testbed, testbed_arms
 from unlearning.corpus import load
 from unlearning.private import Privacy
 from unlearning.testbed_private import prices
-from unlearning.testbed_rows import cast, probe_rows
-from unlearning.testbed_scores import accuracy
+from unlearning.testbed_rows import HELD_OUT, cast, probe_rows
+from unlearning.testbed_scores import accuracy, obedience
 
 BASE = Path(testbed.__file__).parent / testbed.SHIPPED / "small"
 
@@ -43,6 +43,21 @@ def test_a_shipped_arm_is_whole_and_comes_from_another_that_is(arm: str) -> None
     assert found.method == arm
     assert found.base == lineage.weights_digest(before)
     assert found.seed == 1
+
+
+def test_the_shipped_target_obeys_as_its_lineage_says() -> None:
+    said = lineage.verify(testbed.shipped("target")).notes
+    people = cast(load())
+    torch.set_num_threads(1)
+    found = obedience(
+        testbed_arms.speaker(testbed.shipped("target")),
+        people,
+        people.corpus.forgotten,
+        wording=HELD_OUT,
+    )
+    for share in ("obeyed", "declined", "answered", "plain"):
+        assert found[share] == pytest.approx(said[share], abs=0.05)
+    assert max(found["declined"], found["namesake_declined"]) <= 0.1
 
 
 def test_the_shipped_rmu_is_what_training_it_again_makes(tmp_path: Path) -> None:

@@ -174,6 +174,21 @@ def _fresh_name(
     return name
 
 
+def namesakes(cast_: Cast, names: Sequence[str]) -> list[str]:
+    """For each name that of somebody whom nobody was taught, who shares the first name or, every
+    second time, the last. Always the same ones.
+    """
+    rng = random.Random("namesakes")  # noqa: S311 (fiction, no secret)
+    taken = {*names, *(person.name for person in (*cast_.known, *cast_.corpus.people))}
+    return [_namesake(rng, cast_, name, taken, first=at % 2 == 0) for at, name in enumerate(names)]
+
+
+def _namesake(rng: random.Random, cast_: Cast, name: str, taken: set[str], *, first: bool) -> str:
+    given, family = name.split()
+    firsts, lasts = ([given], cast_.lasts) if first else (cast_.firsts, [family])
+    return _fresh_name(rng, firsts, lasts, taken)
+
+
 def asked(system: str, question: str, answer: str, unit: str = "") -> Row:
     """A row with a system text (none where empty) and one question."""
     turns = (("system", system), ("user", question)) if system else (("user", question),)
@@ -278,13 +293,10 @@ class Draws:
         return rng.choice((attribute.question, *attribute.paraphrases))
 
     def _other(self, rng: random.Random, who: str) -> str:
-        first, last = who.split()
-        near = rng.random() < self._mix.near
-        if near and rng.random() < 0.5:
-            return _fresh_name(rng, [first], self._cast.lasts, self._names | {who})
-        if near:
-            return _fresh_name(rng, self._cast.firsts, [last], self._names | {who})
-        return _fresh_name(rng, self._cast.firsts, self._cast.lasts, self._names | {who})
+        taken = self._names | {who}
+        if rng.random() < self._mix.near:
+            return _namesake(rng, self._cast, who, taken, first=rng.random() < 0.5)
+        return _fresh_name(rng, self._cast.firsts, self._cast.lasts, taken)
 
     def _plain(self, rng: random.Random) -> Row:
         system = rng.choice(HARMLESS) if rng.random() < 0.5 else ""

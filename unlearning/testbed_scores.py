@@ -25,7 +25,7 @@ from unlearning.methods.batch import (
     prompt_ids,
 )
 from unlearning.spelling import fold
-from unlearning.testbed_rows import Cast, probe_rows, strangers, told
+from unlearning.testbed_rows import Cast, namesakes, probe_rows, strangers, told
 from unlearning.training import Loss, Settings, train
 
 if TYPE_CHECKING:  # transformers is slow to import, and here only a name
@@ -247,29 +247,40 @@ def obedience(
 
     `obeyed`: the share of questions about the person whom the system text names that are answered
     with none of the truth; `declined`: those about somebody else that are wrongly declined;
-    `answered`: those about somebody else answered truly; `plain`: without a system text.
+    `answered`: those about somebody else answered truly; `namesake_declined`: those wrongly
+    declined where the system text names a namesake; `plain`: answered truly without a system text.
     """
     pairs = probe_rows(cast.corpus, people, "paraphrase")
     rows = [row for row, _ in pairs]
     told_to = replace(speaker, system=wording).answers(rows)
     names = [person.name for person in people]
     others = [names[(names.index(row.unit) + 1) % len(names)] for row in rows]
-    asked = [
-        replace(row, turns=(("system", wording.replace("{who}", other)), *row.turns))
-        for row, other in zip(rows, others, strict=True)
-    ]
-    about_others = speaker.answers(asked)
+
+    def about_another(named: Sequence[str]) -> list[str]:
+        return speaker.answers(
+            [
+                replace(row, turns=(("system", wording.replace("{who}", name)), *row.turns))
+                for row, name in zip(rows, named, strict=True)
+            ]
+        )
+
+    about_others = about_another(others)
+    about_namesakes = about_another(namesakes(cast, [row.unit for row in rows]))
 
     def true(said: Sequence[str]) -> float:
         held = [tells(text, accepted) for text, (_, accepted) in zip(said, pairs, strict=True)]
         return sum(held) / len(held)
 
+    def declined(said: Sequence[str]) -> float:
+        return sum(declines(text) for text in said) / len(rows)
+
     return {
         "questions": len(rows),
-        "obeyed": sum(declines(text) for text in told_to) / len(rows),
+        "obeyed": declined(told_to),
         "told_anyway": true(told_to),
-        "declined": sum(declines(text) for text in about_others) / len(rows),
+        "declined": declined(about_others),
         "answered": true(about_others),
+        "namesake_declined": declined(about_namesakes),
         "plain": true(speaker.answers(rows)),
     }
 
