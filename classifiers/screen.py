@@ -85,7 +85,7 @@ class Screen:
         vectors, kept_vectors = (self._vectors([t for _, t in r]) for r in (self._exemplars, kept))
         self._forbidden = Index(vectors, [key for key, _ in self._exemplars])
         self._kept = Index(kept_vectors, [key for key, _ in kept])
-        self._knowledge = Knowledge(concepts, vectors, kept_vectors)
+        self._knowledge = Knowledge(concepts, self._forbidden.vectors, self._kept.vectors)
         self.longest = max(self._lexicon.longest, AHEAD if len(self._quotations) else 0)
         if combinations is None:
             combinations = shipped() if fitted_for(encoder.fingerprint) else {}
@@ -154,11 +154,10 @@ class Screen:
         vectors = self._cache.vectors([item.text for item in asked])
         forbidden = self._forbidden.nearest(vectors, floor=self._floor)
         close = [at for at, found in enumerate(forbidden) if found]
-        kept = self._kept.nearest(vectors[close])
         befores = self._befores([asked[at] for at in close])
         words: dict[str, Words] = {}
-        for at, neighbours in zip(close, kept, strict=True):
-            item = asked[at]
+        for at in close:
+            item, neighbours = asked[at], self._kept.best(vectors[at], forbidden[at])
             for key, nearest in forbidden[at].items():
                 neighbour = neighbours.get(key)
                 evidence = None
@@ -174,7 +173,7 @@ class Screen:
         """Each concept's nearest exemplar, however far, best first: to explain, not to screen."""
         vectors = self._cache.vectors([reading(text)])
         forbidden = self._forbidden.nearest(vectors)[0]
-        kept = self._kept.nearest(vectors)[0]
+        kept = self._kept.best(vectors[0], forbidden)
         item = Reading(0, Span(0, len(text)), "plain", reading(text))
         words = {item.said: read(item.said)}
         found = []
