@@ -1,9 +1,10 @@
-"""What the screen costs: encoding, search among many exemplars.
+"""What the screen costs: encoding, ten thousand concepts, a million exemplars.
 
 Ratios of two things that were measured in turn within one run, in CPU time of one thread, so that
 what else the machine does falls on each. Knows no policy.
 
-    python benchmarks/screen.py [PART…] [--data DIR] [--rounds N] [--exemplars N] [--json FILE]
+    python benchmarks/screen.py [PART…] [--data DIR] [--rounds N] [--concepts N] [--exemplars N]
+                                [--json FILE]
 """
 
 import argparse
@@ -17,7 +18,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # others ship a `benchmarks` too
 
-from benchmarks.screen_parts import encoding, searching
+from benchmarks.screen_parts import concepts, encoding, searching
 from classifiers.encoder import load
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
@@ -27,6 +28,9 @@ Measured = tuple[Table, dict[str, object]]
 def main() -> None:
     parts: dict[str, Callable[[], Measured]] = {
         "encoding": lambda: encoding.measure(args.data, rounds=args.rounds),
+        "concepts": lambda: concepts.measure(
+            args.data, load(), count=args.concepts, rounds=args.rounds
+        ),
         "searching": lambda: searching.measure(args.data, load(), most=args.exemplars),
     }
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -36,6 +40,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="folder with rwku/ and tofu/")
     parser.add_argument("--rounds", type=int, default=60, help="repetitions of each way")
     parser.add_argument("--exemplars", type=int, default=1_000_000, help="most to search among")
+    parser.add_argument("--concepts", type=int, default=10_000, help="most to look for")
     parser.add_argument("--json", type=Path, help="file to write all figures to")
     args = parser.parse_args()
     if unknown := [name for name in args.part if name not in parts]:

@@ -16,9 +16,11 @@ NOISE = 0.015  # in each dimension: about .28 of a vector's length at 384
 
 
 def sentences(folder: Path, *, most: int, seed: int = 0) -> list[str]:
-    """Different sentences of RWKU and TOFU, `most` of them, drawn at random."""
+    """Different sentences of RWKU and TOFU, `most` of them, drawn at random; none of TriviaQA's."""
     found: dict[str, None] = {}
     for path in sorted(folder.glob("*/*.jsonl")):
+        if path.stem == "triviaqa":
+            continue
         for text in _texts(path):
             parts = (text[s.start : s.end].strip() for s in segment(text))
             found |= dict.fromkeys(part for part in parts if len(part.split()) >= LEAST)
