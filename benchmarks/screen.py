@@ -1,4 +1,4 @@
-"""What the screen costs: encoding, ten thousand concepts, a million exemplars.
+"""What the screen costs: encoding, ten thousand concepts, one more, a million exemplars.
 
 Ratios of two things that were measured in turn within one run, in CPU time of one thread, so that
 what else the machine does falls on each. Knows no policy.
@@ -18,7 +18,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # others ship a `benchmarks` too
 
-from benchmarks.screen_parts import concepts, encoding, searching
+from benchmarks.screen_parts import adding, concepts, encoding, searching
 from classifiers.encoder import load
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
@@ -31,6 +31,7 @@ def main() -> None:
         "concepts": lambda: concepts.measure(
             args.data, load(), count=args.concepts, rounds=args.rounds
         ),
+        "adding": lambda: adding.measure(args.data, load(), count=args.concepts),
         "searching": lambda: searching.measure(args.data, load(), most=args.exemplars),
     }
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

@@ -67,6 +67,7 @@ class Screen:
         like: "Screen | None" = None,
     ) -> None:
         self.stock: Stock = Stock(concepts, encoder, like=like.stock if like else None)
+        self.encoder = encoder
         self.longest = self.stock.longest
         if combinations is None:
             combinations = shipped() if fitted_for(encoder.fingerprint) else {}

@@ -47,8 +47,12 @@ class PolicySet:
         return self._concepts[key]
 
 
-def compile_policies(policies: Iterable[LoadedPolicy], encoder: Encoder) -> PolicySet:
+def compile_policies(
+    policies: Iterable[LoadedPolicy], encoder: Encoder, *, like: PolicySet | None = None
+) -> PolicySet:
     """Build the one screen of a set of policies with unique ids.
+
+    like  a set that may go on being used: what has not changed since is shared with its screen
 
     Policies that are off are kept in the set and left out of the screen.
     """
@@ -63,7 +67,7 @@ def compile_policies(policies: Iterable[LoadedPolicy], encoder: Encoder) -> Poli
     digests = "".join(f"{loaded.policy.id}:{loaded.digest}\n" for loaded in ordered)
     return PolicySet(
         policies=ordered,
-        screen=Screen(active, encoder),
+        screen=Screen(active, encoder, like=like.screen if like else None),
         digest=sha256(digests.encode()).hexdigest(),
         _policies=owners,
         _concepts=concepts,

@@ -32,7 +32,7 @@ def concept(name: str, *, exemplar: str = "kept bees by the sea") -> Concept:
         name,
         aliases=(name,),
         exemplars=(f"{name} {exemplar}.", f"{name} sailed to Tollan twice."),
-        neighbours=(f"The town of {name.split()[0]} keeps bees.",),
+        neighbours=(f"The town of {name.split(maxsplit=1)[0]} keeps bees.",),
         protected=(f"Whoever {exemplar} saw {name} walk home along the dyke in the rain " * 3,),
     )
 

@@ -17,7 +17,31 @@ from classifiers.vectors import unit
 EACH = 10  # exemplars of a concept
 FEW = 10
 WARM = 5  # times as many passages, with those before that nobody counts
-SYLLABLES = "ba cor du fen gil hal ist jor kel lum mar nev os pir quen ros sil tav ul vor wen yst zan".split()
+SYLLABLES = [
+    "ba",
+    "cor",
+    "du",
+    "fen",
+    "gil",
+    "hal",
+    "ist",
+    "jor",
+    "kel",
+    "lum",
+    "mar",
+    "nev",
+    "os",
+    "pir",
+    "quen",
+    "ros",
+    "sil",
+    "tav",
+    "ul",
+    "vor",
+    "wen",
+    "yst",
+    "zan",
+]
 
 
 class Known:
@@ -73,7 +97,9 @@ def asked(folder: Path) -> list[Passage]:
     ]
 
 
-def measure(folder: Path, encoder: Encoder, *, count: int, rounds: int) -> tuple[Table, dict[str, object]]:
+def measure(
+    folder: Path, encoder: Encoder, *, count: int, rounds: int
+) -> tuple[Table, dict[str, object]]:
     """CPU milliseconds a passage, with and without what encoding takes."""
     knowing = Known(encoder)
     concepts = made(folder, knowing, count)
