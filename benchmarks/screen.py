@@ -18,7 +18,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # others ship a `benchmarks` too
 
-from benchmarks.screen_parts import adding, concepts, encoding, searching
+from benchmarks.screen_parts import adding, clearing, concepts, encoding, searching
 from classifiers.encoder import load
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
@@ -32,6 +32,7 @@ def main() -> None:
             args.data, load(), count=args.concepts, rounds=args.rounds
         ),
         "adding": lambda: adding.measure(args.data, load(), count=args.concepts),
+        "clearing": lambda: clearing.measure(args.data, load()),
         "searching": lambda: searching.measure(args.data, load(), most=args.exemplars),
     }
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

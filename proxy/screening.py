@@ -37,16 +37,16 @@ class Screening:
     """A screen behind a queue. The encoder runs here and nowhere else but while one is built."""
 
     def __init__(
-        self, screen: Screen, *, timeout_s: float = 30.0, beside: "Screening | None" = None
+        self, screen: Screen, *, timeout_s: float = 30.0, behind: "_Queue | None" = None
     ) -> None:
         self.screen = screen
         self._timeout_s = timeout_s
         self._known: OrderedDict[bytes, Verdicts] = OrderedDict()
-        self._queue: _Queue = beside._queue if beside else _Queue()
+        self._queue = behind or _Queue()
 
     def under(self, screen: Screen) -> "Screening":
         """Another screen behind the same queue; whoever uses this one goes on with it."""
-        return Screening(screen, timeout_s=self._timeout_s, beside=self)
+        return Screening(screen, timeout_s=self._timeout_s, behind=self._queue)
 
     @property
     def alive(self) -> bool:
