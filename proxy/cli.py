@@ -116,6 +116,12 @@ async def _listen(config: Config, policies: PolicySet) -> None:
             f"listening on http://{host}:{listener.getsockname()[1]}/v1",
             file=sys.stderr,
         )
+        if policies.screen.recall < 1:
+            print(
+                f"lethe: so many exemplars are searched in cells: {policies.screen.recall:.1%} of "
+                "the eight nearest are found (docs/speed.md)",
+                file=sys.stderr,
+            )
         for number in (signal.SIGINT, signal.SIGTERM):
             # uvicorn takes signals while it serves and raises them again when it has stopped;
             # then there is still an audit to be closed.

@@ -63,7 +63,9 @@ class Reloading:
             log.error("policies stay as they were: %s", _told(error))  # noqa: TRY400 - could quote
             return
         self._serve(self._pipeline)
-        log.info("policies read again: digest %s", policies.digest)
+        log.info(
+            "policies read again: digest %s, recall %.3f", policies.digest, policies.screen.recall
+        )
 
 
 def _told(error: Exception) -> str:

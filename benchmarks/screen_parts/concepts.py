@@ -17,7 +17,7 @@ from classifiers.vectors import unit
 EACH = 10  # exemplars of a concept
 FEW = 10
 WARM = 5  # times as many passages, with those before that nobody counts
-SYLLABLES = (
+SYLLABLES = (  # noqa: SIM905 - reads better
     "ba cor du fen gil hal ist jor kel lum mar nev os pir quen ros sil tav ul vor wen yst zan"
 ).split()
 
