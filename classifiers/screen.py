@@ -272,9 +272,10 @@ class Screen:
         """Derived thresholds follow from the rest, and differ in the last digit by machine."""
         several = {id(combination): combination for combination in self._weighed.values()}
         hows = {at: hashed(asdict(combination)) for at, combination in several.items()}
-        how = {key: [hows[id(used)], limits.get(key)] for key, used in self._weighed.items()}
-        content = [VERSION, self.stock.encoded_by, self.recall == 1, self.stock.digests, how]
-        return hashed(content)
+        how = {key: f"{hows[id(used)]} {limits.get(key)}" for key, used in self._weighed.items()}
+        digests = self.stock.digests.items()
+        known = "\n".join(sorted([f"{digest} {how.get(key)}" for key, digest in digests]))
+        return hashed([VERSION, self.stock.encoded_by, self.recall == 1, known])
 
 
 def _weighed(

@@ -99,7 +99,7 @@ class Stock:
     def _shared(self, like: "Stock | None") -> dict[Part, frozenset[str]]:
         parts = list(like.parts.items()) if like else []
         living = [
-            frozenset(key for key in keys if part.concepts[key] == self.concepts.get(key))
+            frozenset(key for key in keys if _same(part.concepts[key], self.concepts.get(key)))
             for part, keys in parts
         ]
         return {parts[at][0]: living[at] for at in kept([part for part, _ in parts], living)}
@@ -138,6 +138,10 @@ class Stock:
 def hashed(content: object) -> str:
     """The SHA-256 (hex) of what JSON can say."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _same(one: Concept, other: Concept | None) -> bool:
+    return one is other or one == other
 
 
 def _told(concepts: Iterable[Concept]) -> Iterator[str]:
