@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from classifiers.vectors import Vectors, unit
 
 EVERYTHING = -2.0  # no two unit vectors are less similar
-SCANNED = 4_000  # rows up to which nothing beats looking at each
+SCANNED = 10_000  # rows up to which nothing beats looking at each
 EXACT = 200_000  # rows up to which none is ever missed
 CANDIDATES = 256  # rows that are looked at more closely
 AT = 8  # of the nearest rows, whose share that is found is measured
@@ -93,13 +93,15 @@ class Coded:
     """Every row is looked at, a byte a number; what could be near is then looked at as it is.
 
     None is missed: how much the similarity of bytes differs from that of what they stand for is
-    bounded by how far the one is from the other (Cauchy and Schwarz).
+    bounded by how far the one is from the other (Cauchy and Schwarz). Where more than CANDIDATES
+    could be near, every row is looked at as it is.
     """
 
     recall = 1.0
 
     def __init__(self, vectors: Vectors) -> None:
-        self.vectors = vectors
+        self._all = Scanned(vectors)
+        self.vectors = self._all.vectors
         self._scale, self._lost = _scale(vectors), 0.0
         self._codes = faiss.IndexScalarQuantizer(vectors.shape[1], BYTE, faiss.METRIC_INNER_PRODUCT)
         for part in _parts(vectors):
@@ -112,15 +114,12 @@ class Coded:
         """The rows more similar than `floor`."""
         asked, scale = _asked(vector)
         least = floor - _bound(self._lost, vector - asked[0] / scale)
-        count = CANDIDATES
+        scores, rows = self._codes.search(asked, CANDIDATES)
+        similar = scores[0] / (self._scale * scale)
         # As many as are asked for come back: where the last could be near, there may be more.
-        while count * 8 < len(self.vectors):
-            scores, rows = self._codes.search(asked, count)
-            similar = scores[0] / (self._scale * scale)
-            if similar[-1] < least:
-                return _exactly(self.vectors, rows[0][similar >= least], vector, floor)
-            count *= 4
-        return _exactly(self.vectors, np.arange(len(self.vectors)), vector, floor)
+        if similar[-1] >= least:
+            return self._all.near(vector, floor=floor)
+        return _exactly(self.vectors, rows[0][similar >= least], vector, floor)
 
 
 class Probed:

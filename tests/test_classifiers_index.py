@@ -105,18 +105,18 @@ def test_the_same_rows_make_the_same_cells() -> None:
 
 
 def test_the_number_of_rows_decides_how_they_are_searched() -> None:
-    vectors = sentences(8_000)
-    kinds = [type(arranged(vectors[:n], exact=6_000)) for n in (0, 1, SCANNED, SCANNED + 1, 6_000)]
+    vectors, most = sentences(12_000), 11_000
+    kinds = [type(arranged(vectors[:n], exact=most)) for n in (0, 1, SCANNED, SCANNED + 1, most)]
     assert kinds == [Scanned, Scanned, Scanned, Coded, Coded]
-    assert type(arranged(vectors, exact=6_000)) is Probed
-    assert Index(vectors, ["a"] * 8_000).recall == 1.0
-    assert Index(vectors, ["a"] * 8_000, exact=6_000).recall < 1.0
+    assert type(arranged(vectors, exact=most)) is Probed
+    assert Index(vectors, ["a"] * 12_000).recall == 1.0
+    assert Index(vectors, ["a"] * 12_000, exact=most).recall <= 1.0
 
 
 def test_cells_that_would_miss_too_much_are_not_used() -> None:
     """Rows that no centre is near: nothing is saved by looking at some of them."""
-    noise = units(rows=6_000, seed=7, dimensions=384)
-    assert type(arranged(noise, exact=5_000)) is Coded
+    noise = units(rows=11_000, seed=7, dimensions=384)
+    assert type(arranged(noise, exact=10_500)) is Coded
 
 
 def test_some_concepts_are_compared_however_far_they_are() -> None:
