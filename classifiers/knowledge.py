@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from classifiers.encoder import Vectors
 from classifiers.evidence import Known
 from classifiers.verdict import Concept
+
+MOST = 10_000  # concepts whose words are kept in mind
 
 
 class Knowledge:
@@ -25,14 +29,32 @@ class Knowledge:
             own, other = behind
         self._read: dict[str, Known] = {}
 
+    def vectors(self, key: str) -> tuple[Vectors, Vectors]:
+        """A concept's exemplars and its neighbours. Raises KeyError."""
+        own, other = self._rows[key]
+        return self._vectors[own], self._kept[other]
+
+    def first(self, key: str) -> int:
+        """The row of a concept's first exemplar. Raises KeyError."""
+        row: int = self._rows[key][0].start
+        return row
+
+    def nearest(self, texts: Vectors) -> dict[str, list[float]]:
+        """For each concept with exemplars: how near the nearest of them is to each text."""
+        keys = [key for key, (own, _) in self._rows.items() if own.start < own.stop]
+        if not keys:
+            return {}
+        scores = self._vectors @ texts.T
+        best = np.maximum.reduceat(scores, [self._rows[key][0].start for key in keys], axis=0)
+        return dict(zip(keys, best.tolist(), strict=True))
+
     def of(self, key: str) -> Known:
         """What is known of a concept. Raises KeyError."""
         if key not in self._read:
-            concept, (own, other) = self._concepts[key], self._rows[key]
-            self._read[key] = Known(
-                concept.aliases,
-                concept.exemplars,
-                self._vectors[own],
-                neighbours=self._kept[other],
-            )
-        return self._read[key]
+            while len(self._read) >= MOST:
+                del self._read[next(iter(self._read))]
+            concept, (own, kept) = self._concepts[key], self.vectors(key)
+            self._read[key] = Known(concept.aliases, concept.exemplars, own, neighbours=kept)
+        # The one that was asked for least lately is the first to be forgotten.
+        self._read[key] = known = self._read.pop(key)
+        return known

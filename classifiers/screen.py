@@ -1,24 +1,19 @@
 """All concepts at once: passages in, verdicts out. Knows no policy, no HTTP and no action."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from classifiers.background import BACKGROUND
-from classifiers.cache import Cache
 from classifiers.combine import Combination, beside, fitted_for, shipped
 from classifiers.declines import declines
 from classifiers.encoder import Encoder, Vectors
 from classifiers.evidence import CANDIDATE, Evidence
 from classifiers.fingerprint_terms import Words, read
-from classifiers.index import Index, Nearest
-from classifiers.knowledge import Knowledge
-from classifiers.lexical import Found, Lexicon
-from classifiers.quotation import AHEAD, LEAST, WITHIN, Quotations, Quoted
+from classifiers.index import Nearest
+from classifiers.lexical import Found
+from classifiers.quotation import LEAST, WITHIN, Quoted
 from classifiers.readings import Reading, readings
-from classifiers.spacing import Spacing
-from classifiers.threshold import automatic
+from classifiers.rows import EVERYTHING
+from classifiers.stock import Stock, hashed
 from classifiers.verdict import Concept, Passage, Span, Verdict
 from classifiers.views import View, fold, reading, views
 
@@ -42,18 +37,21 @@ class Compared:
 
 
 class Screen:
-    """Names in one automaton, exemplars and neighbours of all concepts in two indices.
+    """Names of all concepts in automata, their exemplars and neighbours in indices.
 
     combinations  how evidence is weighed, by scope; those of this package where they hold for the
                   encoder. Without any, and for a concept that names a threshold, the cosine
                   similarity to the nearest exemplar decides
     limits        concept → the score that it is held to, where that was calibrated. A concept
                   whose names do not suffice is weighed only with one
+    like          a screen that may go on being used: what has not changed since is shared with it,
+                  nothing is encoded again, and verdicts are those of a screen made without it
 
     longest       folded characters of the longest name: a name may be that far from complete
     thresholds    concept → what it is held to: a calibrated score or, where it is not weighed, a
                   cosine similarity, given or derived from its neighbours and a harmless background
     weighed       the concepts whose evidence is weighed
+    recall        the share of the nearest exemplars that is found: 1.0 unless there are very many
     fingerprint   changes whenever a verdict could
 
     Raises ValueError for two concepts with one key, one without names and exemplars, and one with
@@ -67,44 +65,28 @@ class Screen:
         *,
         combinations: Mapping[str, Combination] | None = None,
         limits: Mapping[str, float] | None = None,
+        like: "Screen | None" = None,
     ) -> None:
-        self._concepts = {concept.key: concept for concept in concepts}
-        if len(self._concepts) < len(concepts):
-            raise ValueError("screen: two concepts have the same key; rename one")
-        for concept in concepts:
-            if not concept.aliases and not concept.exemplars and not concept.protected:
-                raise ValueError(f"{concept.key}: nothing to recognise; add a name or an exemplar")
-        self._quotations = Quotations((c.key, text) for c in concepts for text in c.protected)
-        self._cache = Cache(encoder)
-        self._spacing = Spacing(
-            [*BACKGROUND, *(t for c in concepts for t in (*c.aliases, *c.exemplars))]
-        )
-        self._lexicon = Lexicon((name, c.key) for c in concepts for name in c.aliases)
-        self._aliases = {c.key: [(name, f" {fold(name)} ") for name in c.aliases] for c in concepts}
-        self._exemplars = [(c.key, text) for c in concepts for text in c.exemplars]
-        kept = [(c.key, text) for c in concepts for text in c.neighbours]
-        vectors, kept_vectors = (self._vectors([t for _, t in r]) for r in (self._exemplars, kept))
-        self._forbidden = Index(vectors, [key for key, _ in self._exemplars])
-        self._kept = Index(kept_vectors, [key for key, _ in kept])
-        self._knowledge = Knowledge(concepts, vectors, kept_vectors)
-        self.longest = max(self._lexicon.longest, AHEAD if len(self._quotations) else 0)
+        self.stock: Stock = Stock(concepts, encoder, like=like.stock if like else None)
+        self.encoder = encoder
+        self.longest = self.stock.longest
         if combinations is None:
             combinations = shipped() if fitted_for(encoder.fingerprint) else {}
         limits = limits or {}
         self._weighed = dict(_weighed(concepts, combinations, limits))
         self.weighed = frozenset(self._weighed)
-        self._similar = {
-            c.key: self._derived(c) if c.threshold is None else c.threshold for c in concepts
-        }
         self._beside = {
-            c.key: beside(self._similar[c.key])
+            c.key: beside(self.stock.similar[c.key])
             for c in concepts
             if c.key in self._weighed and c.neighbours and c.names_suffice
         }
-        self.thresholds = self._similar | {key: limits.get(key, LIMIT) for key in self._weighed}
-        near = [similar - NEAR for similar in self._similar.values()]
+        self.thresholds = self.stock.similar | {
+            key: limits.get(key, LIMIT) for key in self._weighed
+        }
+        near = [similar - NEAR for similar in self.stock.similar.values()]
         self._floor = min([*near, CANDIDATE] if self._weighed else near, default=1.0)
-        self.fingerprint = _fingerprint(concepts, encoder, self._weighed, limits)
+        self.recall = self.stock.recall
+        self.fingerprint = self._fingerprint(limits)
 
     def find(self, text: str) -> tuple[Verdict, ...]:
         """Names only: cheap, and no encoder is asked."""
@@ -152,36 +134,32 @@ class Screen:
 
     def compared(self, passages: Sequence[Passage]) -> Iterator[Compared]:
         """Every reading of every passage beside every concept that it is not far from."""
-        asked = [r for at, p in enumerate(passages) for r in readings(at, p, self._spacing)]
-        vectors = self._cache.vectors([item.text for item in asked])
-        forbidden = self._forbidden.nearest(vectors, floor=self._floor)
+        asked = [r for at, p in enumerate(passages) for r in readings(at, p, self.stock.spacing)]
+        vectors = self.stock.cache.vectors([item.text for item in asked])
+        forbidden = self.stock.nearest(vectors, floor=self._floor)
         close = [at for at, found in enumerate(forbidden) if found]
-        kept = self._kept.nearest(vectors[close])
         befores = self._befores([asked[at] for at in close])
         words: dict[str, Words] = {}
-        for at, neighbours in zip(close, kept, strict=True):
+        for at in close:
             item = asked[at]
             for key, nearest in forbidden[at].items():
-                neighbour = neighbours.get(key)
                 evidence = None
                 if key in self._weighed:
                     for text in (item.said, item.before):
                         if text not in words:
                             words[text] = read(text)
                     evidence = self._evidence(key, item, words, vectors[at], befores)
-                score = None if neighbour is None else neighbour.score
-                yield Compared(item, key, nearest, score, evidence)
+                yield Compared(item, key, nearest, self.stock.neighbour(key, vectors[at]), evidence)
 
     def nearest(self, text: str) -> list[Verdict]:
         """Each concept's nearest exemplar, however far, best first: to explain, not to screen."""
-        vectors = self._cache.vectors([reading(text)])
-        forbidden = self._forbidden.nearest(vectors)[0]
-        kept = self._kept.nearest(vectors)[0]
+        vectors = self.stock.cache.vectors([reading(text)])
+        forbidden = self.stock.nearest(vectors, floor=EVERYTHING)[0]
         item = Reading(0, Span(0, len(text)), "plain", reading(text))
         words = {item.said: read(item.said)}
         found = []
         for key, best in forbidden.items():
-            neighbour = kept[key].score if key in kept else None
+            neighbour = self.stock.neighbour(key, vectors[0])
             weighed = key in self._weighed
             evidence = self._evidence(key, item, words, vectors[0], {}) if weighed else None
             found.append(self._verdict(Compared(item, key, best, neighbour, evidence)))
@@ -190,7 +168,7 @@ class Screen:
     def _befores(self, items: Sequence[Reading]) -> dict[str, Vectors]:
         """The vectors of questions, where a concept that is weighed may be near their answers."""
         texts = list(dict.fromkeys(i.before for i in items if i.before)) if self._weighed else []
-        return dict(zip(texts, self._cache.vectors(texts), strict=True))
+        return dict(zip(texts, self.stock.cache.vectors(texts), strict=True))
 
     def _evidence(
         self,
@@ -205,16 +183,24 @@ class Screen:
         asked, before = (
             (words[item.before], befores[item.before]) if item.before else (said, vector)
         )
-        return self._knowledge.of(key).evidence(asked, said, asked=before, exchange=vector)
+        return self.stock.known(key).evidence(asked, said, asked=before, exchange=vector)
 
     def _named(self, seen: Sequence[View]) -> list[Verdict]:
-        return [self._alias(found) for found in self._lexicon.find(seen)]
+        return [
+            self._alias(found)
+            for part, keys in self.stock.parts.items()
+            for found in part.lexicon.find(seen)
+            if found.concept in keys
+        ]
 
     def _all_named(self, passage: Passage) -> list[Verdict]:
         seen = views(passage.text)
-        cut = seen if passage.cut else []
-        begun = [self._alias(found) for view in cut for found in self._lexicon.begun(view)]
-        quoted = [self._quoted(found) for found in self._quotations.find(seen)]
+        begun, quoted = [], []
+        for part, keys in self.stock.parts.items():
+            cut = (found for view in seen if passage.cut for found in part.lexicon.begun(view))
+            begun += [self._alias(found) for found in cut if found.concept in keys]
+            runs = part.quotations.find(seen)
+            quoted += [self._quoted(found) for found in runs if found.concept in keys]
         return self._named(seen) + begun + quoted
 
     def _alias(self, found: Found) -> Verdict:
@@ -225,7 +211,7 @@ class Screen:
             end=found.span.end,
             score=1.0,
             threshold=1.0,
-            hit=self._concepts[found.concept].names_suffice,
+            hit=self.stock.concepts[found.concept].names_suffice,
             near=True,
             view=found.view,
             matched=found.name,
@@ -261,12 +247,12 @@ class Screen:
             score=score,
             threshold=threshold,
             hit=hit,
-            near=hit or similarity >= self._similar[key] - NEAR,
+            near=hit or similarity >= self.stock.similar[key] - NEAR,
             similarity=similarity,
             neighbour=one.neighbour,
             view=item.view,
             exchange=item.exchange,
-            matched=self._exemplars[one.nearest.row][1],
+            matched=self.stock.exemplar(key, one.nearest.row),
         )
 
     def _excused(self, verdict: Verdict, passage: Passage) -> Verdict:
@@ -278,25 +264,20 @@ class Screen:
         if own or not verdict.hit or not passage.before:
             return verdict
         asked = f" {fold(passage.before)} "
-        names = [name for name, folded in self._aliases[verdict.concept] if folded in asked]
+        names = [name for name, folded in self.stock.aliases[verdict.concept] if folded in asked]
         window = _around(passage, verdict)
         if not declines(passage.text[window.start : window.end], names=names):
             return verdict
         return replace(verdict, hit=False)
 
-    def _derived(self, concept: Concept) -> float:
-        if not concept.exemplars:
-            return automatic([], [])
-        exemplars = self._vectors(concept.exemplars)
-        return automatic(
-            *(
-                [float(row.max()) for row in self._vectors(texts) @ exemplars.T]
-                for texts in (concept.neighbours, BACKGROUND)
-            )
-        )
-
-    def _vectors(self, texts: Sequence[str]) -> Vectors:
-        return self._cache.vectors([reading(text) for text in texts])
+    def _fingerprint(self, limits: Mapping[str, float]) -> str:
+        """Derived thresholds follow from the rest, and differ in the last digit by machine."""
+        several = {id(combination): combination for combination in self._weighed.values()}
+        hows = {at: hashed(asdict(combination)) for at, combination in several.items()}
+        how = {key: f"{hows[id(used)]} {limits.get(key)}" for key, used in self._weighed.items()}
+        digests = self.stock.digests.items()
+        known = "\n".join(sorted([f"{digest} {how.get(key)}" for key, digest in digests]))
+        return hashed([VERSION, self.stock.encoded_by, self.recall == 1, known])
 
 
 def _weighed(
@@ -316,16 +297,3 @@ def _around(passage: Passage, verdict: Verdict) -> Span:
     """The smallest window that holds a verdict's place."""
     holding = [w for w in passage.windows if w.start <= verdict.start and w.end >= verdict.end]
     return min(holding, key=lambda w: w.end - w.start, default=Span(0, len(passage.text)))
-
-
-def _fingerprint(
-    concepts: Sequence[Concept],
-    encoder: Encoder,
-    weighed: Mapping[str, Combination],
-    limits: Mapping[str, float],
-) -> str:
-    """Thresholds that are derived follow from the rest, and differ in the last digit by machine."""
-    known = sorted((asdict(concept) for concept in concepts), key=lambda concept: concept["key"])
-    how = {key: [asdict(combination), limits.get(key)] for key, combination in weighed.items()}
-    content = json.dumps([VERSION, encoder.fingerprint, known, how], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()

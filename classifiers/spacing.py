@@ -1,7 +1,8 @@
 """Words that were run together, parted again by a vocabulary. Knows no concept and no offset."""
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 LEAST_RUN = 16  # letters without a space that are more than one word in most languages
 LONGEST_RUN = 600
@@ -20,10 +21,16 @@ you
 class Spacing:
     """Parts runs of letters into words of a vocabulary and the commonest English ones."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        words = {word for text in texts for word in re.findall(r"[^\W\d_]+", text.casefold())}
-        # A single letter is a word almost anywhere: only the two that are one in English.
-        self._words = {w for w in words if 1 < len(w) <= LONGEST_WORD} | set(_COMMON.split())
+    def __init__(self, texts: Iterable[str], *, counts: Mapping[str, int] | None = None) -> None:
+        self._counts = Counter(counts)
+        self._counts.update(word for text in texts for word in _words(text))
+        self._words = _vocabulary(self._counts)
+
+    def changed(self, texts: Iterable[str], *, gone: Iterable[str]) -> "Spacing":
+        """The same with more texts and without some of its own."""
+        counts = self._counts.copy()
+        counts.subtract(word for text in gone for word in _words(text))
+        return Spacing(texts, counts=counts)
 
     def parted(self, text: str) -> str | None:
         """The text with its long runs of letters parted; None where none could be."""
@@ -54,3 +61,13 @@ class Spacing:
                 pieces.append(run[start:end])
             stray, known, end = not is_known, known + (end - start if is_known else 0), start
         return " ".join(reversed(pieces)) if known >= COVERED * len(run) else None
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", text.casefold())
+
+
+def _vocabulary(counts: Mapping[str, int]) -> set[str]:
+    # A single letter is a word almost anywhere: only the two that are one in English.
+    listed = {w for w, count in counts.items() if count and 1 < len(w) <= LONGEST_WORD}
+    return listed | set(_COMMON.split())

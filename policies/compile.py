@@ -49,8 +49,12 @@ class PolicySet:
         return self._concepts[key]
 
 
-def compile_policies(policies: Iterable[LoadedPolicy], encoder: Encoder) -> PolicySet:
+def compile_policies(
+    policies: Iterable[LoadedPolicy], encoder: Encoder, *, like: PolicySet | None = None
+) -> PolicySet:
     """Build the one screen of a set of policies with unique ids.
+
+    like  a set that may go on being used: what has not changed since is shared with its screen
 
     Policies that are off are kept in the set and left out of the screen. Raises PolicyErrors where
     a policy was calibrated with another encoder.
@@ -73,6 +77,7 @@ def compile_policies(policies: Iterable[LoadedPolicy], encoder: Encoder) -> Poli
             [concept for loaded in active for concept in _screened(loaded)],
             encoder,
             limits=dict(limit for loaded in active for limit in _limits(loaded)),
+            like=like.screen if like else None,
         ),
         digest=sha256(digests.encode()).hexdigest(),
         _policies=owners,

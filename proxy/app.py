@@ -91,9 +91,17 @@ class Door:
             audit=pipeline.audit,
             closed={*FORMATS, MODELS},
         )
-        comparing = entry.comparing
-        self._comparison = Comparison(pipeline, comparing, FORMATS) if comparing else None
-        self._description = description([*FORMATS, *([COMPARE] if comparing else [])])
+        self._comparison = self._comparing()
+        self._description = description([*FORMATS, *([COMPARE] if entry.comparing else [])])
+
+    def serve(self, pipeline: Pipeline) -> None:
+        """Lead every request from the next one on through another pipeline."""
+        self._pipeline = pipeline
+        self._comparison = self._comparing()
+
+    def _comparing(self) -> Comparison | None:
+        comparing = self._entry.comparing
+        return Comparison(self._pipeline, comparing, FORMATS) if comparing else None
 
     async def healthy(self, _: HttpRequest) -> JSONResponse:
         """The process runs."""
@@ -332,7 +340,11 @@ class Speaking:
 
 def create_app(pipeline: Pipeline, *, entry: Entry | None = None) -> FastAPI:
     """An application over a pipeline that is built already and outlives it."""
-    door = Door(pipeline, entry or Entry())
+    return through(Door(pipeline, entry or Entry()))
+
+
+def through(door: Door) -> FastAPI:
+    """An application whose every path leads through one door."""
     app = FastAPI(title="Lethe", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_route("/healthz", door.healthy, methods=["GET"])
     app.add_route("/readyz", door.ready, methods=["GET"])

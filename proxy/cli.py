@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from classifiers import EncoderError
 from policies import PolicyErrors, PolicySet
-from proxy.app import create_app
+from proxy.app import Door, through
 from proxy.audit import AuditError
 from proxy.config import (
     AuditConfig,
@@ -30,6 +30,7 @@ from proxy.config import (
     read_config,
 )
 from proxy.protocol import HardenedProtocol
+from proxy.reloading import Reloading
 
 KEY_VARIABLE = "LETHE_UPSTREAM_API_KEY"
 
@@ -61,6 +62,8 @@ def serve(arguments: argparse.Namespace) -> int:
     )
     for chatty in ("httpx", "sentence_transformers", "faiss"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Asked to read policies again before there are any: nothing to do, and no reason to end.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         config = _config(arguments)
         check_keys(config)
@@ -87,10 +90,12 @@ async def _listen(config: Config, policies: PolicySet) -> None:
     except OSError as error:
         raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}") from None
     async with building(config, policies) as pipeline:
-        app = create_app(pipeline, entry=config.entry())
+        door = Door(pipeline, config.entry())
+        reloading = Reloading(config, pipeline, door.serve)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.ask)
         server = uvicorn.Server(
             uvicorn.Config(
-                app,
+                through(door),
                 host=config.listen.host,
                 port=config.listen.port,
                 http=HardenedProtocol,
@@ -111,6 +116,12 @@ async def _listen(config: Config, policies: PolicySet) -> None:
             f"listening on http://{host}:{listener.getsockname()[1]}/v1",
             file=sys.stderr,
         )
+        if policies.screen.recall < 1:
+            print(
+                f"lethe: so many exemplars are searched in cells: {policies.screen.recall:.1%} of "
+                "the eight nearest are found (docs/speed.md)",
+                file=sys.stderr,
+            )
         for number in (signal.SIGINT, signal.SIGTERM):
             # uvicorn takes signals while it serves and raises them again when it has stopped;
             # then there is still an audit to be closed.

@@ -253,12 +253,19 @@ async def building(
         )
 
 
-def compiled(config: Config) -> PolicySet:
-    """The folder's policies as one screen. Raises PolicyErrors, and ConfigError where none is."""
+def compiled(config: Config, *, like: PolicySet | None = None) -> PolicySet:
+    """The folder's policies as one screen. Raises PolicyErrors, and ConfigError where none is.
+
+    like  policies that may go on being used: their encoder is, and what has not changed is shared
+    """
     loaded = load_folder(config.policies)
     if not loaded:
         raise ConfigError(f"{config.policies}: no policy file (*.yaml) is in this folder")
-    return compile_policies(loaded, load_encoder(config.encoder))
+    encoder = like.screen.encoder if like else load_encoder(config.encoder)
+    policies = compile_policies(loaded, encoder, like=like)
+    if like:  # at the start `building` looks, behind what is wrong with the configuration
+        _check_routes(policies, config)
+    return policies
 
 
 def _client(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:

@@ -79,6 +79,10 @@ class Mirror:
         self._began: deque[float] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
+    def judge_by(self, policies: PolicySet, screening: Screening) -> None:
+        """Judge by other policies from the next request on."""
+        self._policies, self._screening = policies, _Spare(screening)
+
     def digests(self, caller: Caller) -> Digests | None:
         """Digests to be filled with what the client gets, where its request is one of the share."""
         drawn = int.from_bytes(sha256(caller.request_id.encode()).digest()[:8], "big")
@@ -140,10 +144,11 @@ class Mirror:
 
     async def _asked(self, wire: Format, request: Request, trace: Trace, digests: Digests) -> None:
         """Ask as the client did, whole and with no instruction; judge what comes."""
+        compiled, screening = self._policies, self._screening
         to = self._upstreams.named(self._mirroring.to, model=request.model)
         trace.model = request.model
         trace.asks(to.upstream, elsewhere=False)
-        policies = self._policies.applicable(
+        policies = compiled.applicable(
             model=request.model, route=wire.route, tenant=trace.caller.tenant
         )
         trace.applies(policies)
@@ -159,8 +164,8 @@ class Mirror:
             trace.channels[str(channel)] = {"received": len(text), "screened": 0}
         applied = Applied(
             policies,
-            compiled=self._policies,
-            screening=self._screening,
+            compiled=compiled,
+            screening=screening,
             question=request.question,
         )
         parts = await asyncio.to_thread(_parts, said, applied)

@@ -54,6 +54,13 @@ class Pipeline:
     keep_text: bool = False
     mirror: Mirror | None = None
 
+    def under(self, policies: PolicySet) -> "Pipeline":
+        """The same under other policies; what has begun in this one ends in it."""
+        screening = self.screening.under(policies.screen)
+        if self.mirror is not None:
+            self.mirror.judge_by(policies, screening)
+        return replace(self, policies=policies, screening=screening)
+
     async def answer(self, wire: Format, body: Body, caller: Caller) -> AsyncGenerator[Out, None]:
         """Tell the story of one request: a Head, and for a stream its events behind it.
 

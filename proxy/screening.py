@@ -27,27 +27,31 @@ LIVE, SPARE, STOP = range(3)  # the order in which jobs are taken
 
 @dataclass(frozen=True, slots=True)
 class _Job:
+    screen: Screen = field(repr=False)
     passages: Sequence[Passage] = field(repr=False)
     answer: "Future[list[Verdicts]]" = field(repr=False)
     rank: int = LIVE
 
 
 class Screening:
-    """A screen behind a queue. The encoder runs here and nowhere else."""
+    """A screen behind a queue. The encoder runs here and nowhere else but while one is built."""
 
-    def __init__(self, screen: Screen, *, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, screen: Screen, *, timeout_s: float = 30.0, behind: "_Queue | None" = None
+    ) -> None:
         self.screen = screen
         self._timeout_s = timeout_s
         self._known: OrderedDict[bytes, Verdicts] = OrderedDict()
-        self._jobs: queue.PriorityQueue[tuple[int, int, _Job | None]] = queue.PriorityQueue()
-        self._numbers = count()
-        self._thread = threading.Thread(target=self._work, name="screening", daemon=True)
-        self._thread.start()
+        self._queue = behind or _Queue()
+
+    def under(self, screen: Screen) -> "Screening":
+        """Another screen behind the same queue; whoever uses this one goes on with it."""
+        return Screening(screen, timeout_s=self._timeout_s, behind=self._queue)
 
     @property
     def alive(self) -> bool:
         """Whether anything can be judged."""
-        return self._thread.is_alive()
+        return self._queue.alive
 
     async def judge(self, passages: Sequence[Passage], *, spare: bool = False) -> list[Verdicts]:
         """Verdicts for each passage, in order; `spare`: while nobody else waits.
@@ -61,7 +65,7 @@ class Screening:
         async with asyncio.timeout(self._timeout_s):
             judged: list[Verdicts] = []
             for part in _slices(list(new.values()), most=most):
-                judged += await self._submit(part, rank=rank)
+                judged += await self._queue.submit(_Job(self.screen, part, Future(), rank))
         found |= zip(new, judged, strict=True)
         self._remember(found)
         return [found[key] for key in keys]
@@ -75,19 +79,38 @@ class Screening:
             self._known.popitem(last=False)
 
     async def close(self) -> None:
-        """Answer what waits, then stop the thread."""
+        """Answer what waits, then stop the thread, under whatever screen."""
+        await self._queue.close()
+
+
+class _Queue:
+    """Jobs under any screen, and the one thread that does them."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.PriorityQueue[tuple[int, int, _Job | None]] = queue.PriorityQueue()
+        self._numbers = count()
+        self._thread = threading.Thread(target=self._work, name="screening", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    async def submit(self, job: _Job) -> list[Verdicts]:
+        """Verdicts for each passage of a job, in order. Raises whatever judging raises."""
+        if not self.alive:
+            raise RuntimeError("the screening thread has stopped; nothing can be judged")
+        self._put(job, rank=job.rank)
+        return await asyncio.wrap_future(job.answer)
+
+    async def close(self) -> None:
+        """Answer what waits, then stop."""
         self._put(None, rank=STOP)
         await asyncio.to_thread(self._thread.join)
 
     def _put(self, job: _Job | None, *, rank: int) -> None:
         self._jobs.put((rank, next(self._numbers), job))
-
-    async def _submit(self, passages: Sequence[Passage], *, rank: int) -> list[Verdicts]:
-        if not self.alive:
-            raise RuntimeError("the screening thread has stopped; nothing can be judged")
-        answer: Future[list[Verdicts]] = Future()
-        self._put(_Job(passages, answer, rank), rank=rank)
-        return await asyncio.wrap_future(answer)
 
     def _work(self) -> None:
         stopping = False
@@ -105,11 +128,13 @@ class Screening:
                 jobs.append(found[-1])
             stopping = jobs[-1] is None
             wanted = [job for job in jobs if job and job.answer.set_running_or_notify_cancel()]
-            self._answer(wanted)
+            # For a moment there are two screens: while requests under the one before go on.
+            for screen in {id(job.screen): job.screen for job in wanted}.values():
+                self._answer([job for job in wanted if job.screen is screen])
 
     def _answer(self, jobs: list[_Job]) -> None:
         try:
-            verdicts = self.screen.judge([p for job in jobs for p in job.passages])
+            verdicts = jobs[0].screen.judge([p for job in jobs for p in job.passages])
         except BaseException as error:  # noqa: BLE001 - becomes a refusal where it is awaited
             # Whatever it is, the thread goes on: with it every request would end.
             if len(jobs) > 1:

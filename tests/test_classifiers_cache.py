@@ -1,10 +1,13 @@
 """The cache: every text encoded once, while it is remembered."""
 
+import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from classifiers.cache import Cache
+from classifiers.cache import TURN, Cache
 from classifiers.encoder import Vectors
 from classifiers.hashing import HashEncoder
 
@@ -62,3 +65,37 @@ def test_no_text_is_kept() -> None:
     cache.vectors(["a secret"])
     assert [len(key) for key in cache._known] == [16]
     assert not any(b"secret" in key for key in cache._known)
+
+
+class Alone(HashEncoder):
+    """Must never be asked by two threads at once; notes how many texts it is asked at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+        self._busy = threading.Lock()
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        assert self._busy.acquire(blocking=False), "two threads at once"
+        try:
+            self.sizes.append(len(texts))
+            time.sleep(0.005)
+            return super().encode(texts)
+        finally:
+            self._busy.release()
+
+
+def test_whoever_cannot_wait_has_its_turn_between_those_of_whoever_can() -> None:
+    encoder = Alone()
+    cache = Cache(encoder)
+    many = [f"text {n}" for n in range(40 * TURN)]
+    with ThreadPoolExecutor(2) as threads:
+        patient = threads.submit(cache.vectors, many, patient=True)
+        while not encoder.sizes:
+            time.sleep(0.001)
+        found = threads.submit(cache.vectors, ["now", "at once"]).result(timeout=30)
+        before = len(encoder.sizes)
+        assert np.array_equal(patient.result(timeout=30), HashEncoder().encode(many))
+    assert np.array_equal(found, HashEncoder().encode(["now", "at once"]))
+    assert sorted(set(encoder.sizes)) == [2, TURN]
+    assert before < len(encoder.sizes)

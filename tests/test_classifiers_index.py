@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from classifiers.index import Index, Nearest
+from classifiers.rows import SCANNED, WANTED, Coded, Probed, Scanned, arranged
+from classifiers.vectors import unit
 
 
 def units(*, rows: int, seed: int, dimensions: int = 12) -> NDArray[np.float32]:
@@ -56,3 +58,74 @@ def test_nothing_is_near_nothing() -> None:
 def test_every_vector_has_an_owner() -> None:
     with pytest.raises(ValueError, match="2 vectors and 1 owners; give one each"):
         Index(units(rows=2, seed=0), ["a"])
+
+
+def sentences(rows: int, *, seed: int = 3) -> NDArray[np.float32]:
+    """Clustered, as exemplars are: twenty rows around each centre."""
+    centres = units(rows=rows // 20, seed=seed, dimensions=32)
+    drawn = np.float32(0.5) * units(rows=rows, seed=seed + 1, dimensions=32)
+    return unit(np.repeat(centres, 20, axis=0) + drawn)
+
+
+@pytest.mark.parametrize("floor", [-2.0, 0.0, 0.45, 0.9])
+def test_bytes_miss_no_row(floor: float) -> None:
+    vectors = sentences(6_000)
+    coded = Coded(vectors)
+    assert coded.recall == 1.0
+    for text in units(rows=30, seed=9, dimensions=32):
+        scores, near = vectors @ text, coded.near(text, floor=floor)
+        found = set(near.rows.tolist())
+        assert set(np.flatnonzero(scores > floor + 1e-5).tolist()) <= found
+        assert found <= set(np.flatnonzero(scores > floor - 1e-5).tolist())
+        assert near.scores == pytest.approx(scores[near.rows], abs=1e-5)
+
+
+def test_cells_say_how_many_rows_they_find_and_scores_stay_exact() -> None:
+    vectors = sentences(10_000)
+    probed = Probed(vectors)
+    asked = unit(vectors[:200] + vectors[-200:] + vectors[5_000:5_200])
+    found = 0
+    for text in asked:
+        near = probed.near(text, floor=0.4)
+        assert near.scores == pytest.approx(vectors[near.rows] @ text, abs=1e-5)
+        best = set(np.argsort(-(vectors @ text))[:8].tolist())
+        found += len(best & set(near.rows.tolist()))
+    assert WANTED <= probed.recall <= 1
+    assert found / (8 * 200) == pytest.approx(probed.recall, abs=0.02)
+
+
+def test_the_same_rows_make_the_same_cells() -> None:
+    vectors = sentences(8_000)
+    one, other = Probed(vectors), Probed(vectors)
+    for text in units(rows=20, seed=6, dimensions=32):
+        first, second = one.near(text, floor=0.3), other.near(text, floor=0.3)
+        assert first.rows.tolist() == second.rows.tolist()
+        assert first.scores.tolist() == second.scores.tolist()
+    assert one.recall == other.recall
+
+
+def test_the_number_of_rows_decides_how_they_are_searched() -> None:
+    vectors, most = sentences(12_000), 11_000
+    kinds = [type(arranged(vectors[:n], exact=most)) for n in (0, 1, SCANNED, SCANNED + 1, most)]
+    assert kinds == [Scanned, Scanned, Scanned, Coded, Coded]
+    assert type(arranged(vectors, exact=most)) is Probed
+    assert Index(vectors, ["a"] * 12_000).recall == 1.0
+    assert Index(vectors, ["a"] * 12_000, exact=most).recall <= 1.0
+
+
+def test_cells_that_would_miss_too_much_are_not_used() -> None:
+    """Rows that no centre is near: nothing is saved by looking at some of them."""
+    noise = units(rows=11_000, seed=7, dimensions=384)
+    assert type(arranged(noise, exact=10_500)) is Coded
+
+
+def test_some_concepts_are_compared_however_far_they_are() -> None:
+    vectors, owners = units(rows=40, seed=1), ["a", "b", "c", "d"] * 10
+    index = Index(vectors, owners)
+    for text in units(rows=10, seed=2):
+        everything = index.nearest(text[np.newaxis])[0]
+        found = index.best(text, ["c", "a", "unknown"])
+        assert found.keys() == {"a", "c"}
+        for key, nearest in found.items():
+            assert nearest.row == everything[key].row
+            assert nearest.score == pytest.approx(everything[key].score, abs=1e-6)

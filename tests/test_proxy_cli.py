@@ -101,6 +101,45 @@ def test_one_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     assert "s3cret" not in said
 
 
+@pytest.mark.slow
+def test_policies_are_read_again_on_a_hangup(tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    other = (
+        "id: p\nconcepts:\n  - name: Kettle Works\n    exemplars: [Kettle Works sells tea pots.]\n"
+    )
+    (tmp_path / "policies" / "p.yaml").write_text(other)
+    port = free_port()
+    with (
+        running(create_app(FactBook(load()))) as upstream,
+        lethe(
+            tmp_path, "--upstream", upstream, "--policies", "policies", "--port", str(port)
+        ) as child,
+    ):
+        url = up(port, child)
+        ready = f"http://127.0.0.1:{port}/readyz"
+        question = "Where was Mirela Tollan born?"
+        assert "Sallow" in ask(url, question).text
+        before = httpx.get(ready).json()["policies"]
+        (tmp_path / "policies" / "q.yaml").write_text(POLICY.replace("id: p", "id: q"))
+        child.send_signal(signal.SIGHUP)
+        for _ in range(300):
+            if httpx.get(ready).json()["policies"] != before:
+                break
+            time.sleep(0.1)
+        assert "Sallow" not in ask(url, question).text
+        (tmp_path / "policies" / "q.yaml").write_text("id: q\nconcept: [Mirela Tollan]\n")
+        child.send_signal(signal.SIGHUP)
+        time.sleep(1)
+        assert "Sallow" not in ask(url, question).text
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(timeout=30) == 0
+        assert child.stderr
+        said = child.stderr.read()
+    assert "policies stay as they were: 2 problem(s), the first at policies/q.yaml:" in said
+    assert "Mirela" not in said
+    assert verify(tmp_path / "lethe.audit.jsonl").first_broken is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

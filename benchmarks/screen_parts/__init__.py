@@ -1,0 +1,1 @@
+"""What the benchmark of the screen's speed is made of."""
