@@ -80,6 +80,7 @@ class Scanned:
     def __init__(self, vectors: Vectors) -> None:
         self._flat = faiss.IndexFlatIP(vectors.shape[1])
         self._flat.add(vectors)
+        # The index owns this memory: who takes it must keep these rows.
         held = faiss.rev_swig_ptr(self._flat.get_xb(), vectors.size) if vectors.size else vectors
         self.vectors: Vectors = held.reshape(vectors.shape)
 

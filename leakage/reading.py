@@ -331,14 +331,16 @@ def output(
     stated = screens(getattr(arguments, "records", None) or ()) if _were_read(arguments) else {}
     summary = replace(summary, measures=found, screens=stated)
     console, notes = Console(), origin.notes(made)
-    report.render(summary, console=console, details=arguments.details)
+    brief = not (_were_read(arguments) or arguments.details)  # what a probe of a minute prints
+    shown = replace(summary, measures=()) if brief else summary
+    report.render(shown, console=console, details=arguments.details)
     _show_curves(summary, _places(arguments))
     for note in notes:
         console.print(Text(note))
     apart = {origin.CAPTION: others, published.CAPTION: published.beside(made)}
-    shown = {name: sheet for name, sheet in apart.items() if sheet is not None and sheet.rows}
+    beside = {name: sheet for name, sheet in apart.items() if sheet is not None and sheet.rows}
     if arguments.details:
-        for name, sheet in shown.items():
+        for name, sheet in beside.items():
             console.print(sheets.drawn(sheet, title=name))
     if arguments.json:
         read = origin.sources(made)
@@ -347,7 +349,7 @@ def output(
         arguments.json.write_text(text + "\n", encoding="utf-8")
     if arguments.markdown:
         parts = [report.to_markdown(summary).rstrip("\n"), *notes]
-        for name, sheet in shown.items():
+        for name, sheet in beside.items():
             parts += [f"## {name}", sheets.markdown(sheet)]
         arguments.markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     silent = [timing.arm for timing in summary.timings if timing.n == 0]
