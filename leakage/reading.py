@@ -57,7 +57,9 @@ def register_output(parser: argparse.ArgumentParser) -> None:
     """Add the options that `output` reads."""
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the report as JSON")
     parser.add_argument(
-        "--details", action="store_true", help="print every attack, concept and latency too"
+        "--details",
+        action="store_true",
+        help="print every attack, concept, latency and further measure too",
     )
     parser.add_argument("--markdown", metavar="FILE", type=Path, help="write it as Markdown")
     parser.add_argument(
@@ -331,8 +333,7 @@ def output(
     stated = screens(getattr(arguments, "records", None) or ()) if _were_read(arguments) else {}
     summary = replace(summary, measures=found, screens=stated)
     console, notes = Console(), origin.notes(made)
-    brief = not (_were_read(arguments) or arguments.details)  # what a probe of a minute prints
-    shown = replace(summary, measures=()) if brief else summary
+    shown = summary if arguments.details else replace(summary, measures=())
     report.render(shown, console=console, details=arguments.details)
     _show_curves(summary, _places(arguments))
     for note in notes:

@@ -60,7 +60,7 @@ def test_a_run_starts_what_it_needs_and_leaves_rows_records_and_their_story(
     assert measured["similarity (all-MiniLM-L6-v2)"]["value"] > 0.9
     assert measured["extraction strength by text"]["value"] == 1.0
     assert "beside leaks and blocks" in capsys.readouterr().out
-    assert main(["leakage", "report", str(out), "--request", "book=1"]) == 0
+    assert main(["leakage", "report", str(out), "--details", "--request", "book=1"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "by the encoder all-MiniLM-L6-v2. Encoders of the screens: book: all-Mini" in said
     assert main(["leakage", "report", str(out), "--request", "cook=1"]) == 2
