@@ -34,7 +34,7 @@ def pareto(standings: Sequence[Standing], arms: Sequence[str]) -> Drawing:
         "Each arm's share of forget probes that leaked in any way, and of innocent ones answered.",
         height=420,
     )
-    across, up = Axis(0, 1, _LEFT, _RIGHT), Axis(0, 1, 360, _TOP)
+    across, up = Axis(0, 1, _LEFT, _RIGHT), Axis(0, 1, 360, _TOP + 20)
     names = ("forget probes that leak, asked in any way", "innocent probes answered")
     drawing.frame(across, up, names=names, ticks=shares(), rungs=shares())
     for standing in standings:

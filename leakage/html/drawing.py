@@ -98,7 +98,7 @@ class Drawing:
             middle = (across.start + across.end) / 2
             self.words(middle, up.start + 34, names[0], anchor="middle", kind="small")
         if names[1]:
-            self.words(across.start - 6, up.end - 10, names[1], anchor="start", kind="small")
+            self.words(across.start - 6, 14, names[1], anchor="start", kind="small")
 
     def svg(self) -> str:
         """The element; its name and what it shows come first, for those who do not see it."""
