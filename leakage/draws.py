@@ -252,6 +252,51 @@ def _found(task: Task, talk: _Talk) -> tuple[str | None, bool]:
     return None, False
 
 
+def untold(  # noqa: PLR0913 - the same, where no answer is counted
+    probe: Probe,
+    by: Asked | Judge,
+    manner: Manner,
+    *,
+    kind: str,
+    at: str,
+    shard: str,
+    last: Attempt,
+) -> Record:
+    """The record of a measurement that tells nothing of leaks; what was measured is put in.
+
+    last  the last request that was made for it
+    """
+    return Record(
+        run=manner.run,
+        at=at,
+        scorer=scores.SCORER,
+        arm=by.arm.name,
+        probe=probe.id,
+        concept=probe.concept,
+        split=probe.split,
+        kind=kind,
+        draw=0,
+        streamed=False,
+        answered=None,
+        leak=None,
+        blocked=None,
+        refused=False,
+        score=0.0,
+        finish_reason=last.reply.finish_reason,
+        status=last.status,
+        error=last.error,
+        attempts=last.number,
+        latency_s=last.latency_s,
+        first_token_s=None,
+        tokens_in=last.reply.tokens_in,
+        tokens_out=last.reply.tokens_out,
+        answer_sha256=hashlib.sha256(b"").hexdigest(),
+        fingerprint=by.fingerprint,
+        shard=shard,
+        requests=last.number,
+    )
+
+
 def longest_run(text: str, answers: Sequence[str]) -> float:
     """The longest run of words of an answer that stands in the text, as a share of the answer."""
     said = f" {' '.join(scores.words(text))} "

@@ -4,16 +4,15 @@ Knows no shard and no statistics. The black-box form of extraction strength: whe
 are at hand, `leakage.tokens` has the other one.
 """
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from leakage.calls import Attempt, call
-from leakage.draws import Asked, Manner, with_system
+from leakage.draws import Asked, Manner, untold, with_system
 from leakage.probes import Message, Probe
 from leakage.records import EXTRACTION, Record
-from leakage.scores import SCORER, plainly
+from leakage.scores import plainly
 
 STEPS = 8  # beginnings of an answer that are tried, at most
 
@@ -65,33 +64,12 @@ async def draw(probe: Probe, asked: Asked, manner: Manner, *, shard: str) -> Rec
             tried.strength = 1 - given / len(words)
             break
     last = tried.last or Attempt(number=0)
-    return Record(
-        run=manner.run,
-        at=at,
-        scorer=SCORER,
-        arm=asked.arm.name,
-        probe=probe.id,
-        concept=probe.concept,
-        split=probe.split,
-        kind=EXTRACTION,
-        draw=0,
-        streamed=False,
-        answered=None,
-        leak=None,
-        blocked=None,
-        refused=False,
-        score=0.0,
-        finish_reason=last.reply.finish_reason,
-        status=last.status,
+    made = untold(probe, asked, manner, kind=EXTRACTION, at=at, shard=shard, last=last)
+    return replace(
+        made,
         error=tried.error,
-        attempts=last.number,
-        latency_s=last.latency_s,
-        first_token_s=None,
         tokens_in=None,
         tokens_out=None,
-        answer_sha256=hashlib.sha256(b"").hexdigest(),
-        fingerprint=asked.fingerprint,
-        shard=shard,
         requests=tried.requests,
         extraction=None if tried.error else tried.strength,
     )

@@ -3,16 +3,15 @@
 Knows no shard and no statistics.
 """
 
-import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from leakage.calls import Attempt
-from leakage.draws import Manner
+from leakage.draws import Manner, untold
 from leakage.judge import Judge, case, ruled
 from leakage.probes import Probe
 from leakage.records import JUDGING, Record
-from leakage.scores import SCORER
 
 
 async def draw(  # noqa: PLR0913, PLR0917 (one case, and all that it needs)
@@ -23,34 +22,11 @@ async def draw(  # noqa: PLR0913, PLR0917 (one case, and all that it needs)
     given = case(probe, others, number)
     ruling = await ruled(probe, given[0], judge, manner.limits) if given else None
     attempt = ruling.attempt if ruling else Attempt(number=0)
-    return Record(
-        run=manner.run,
-        at=at,
-        scorer=SCORER,
-        arm=judge.arm.name,
-        probe=probe.id,
-        concept=probe.concept,
-        split=probe.split,
-        kind=JUDGING,
+    made = untold(probe, judge, manner, kind=JUDGING, at=at, shard=shard, last=attempt)
+    return replace(
+        made,
         draw=number,
-        streamed=False,
         answered=given[1] if given else None,
-        leak=None,
-        blocked=None,
-        refused=False,
-        score=0.0,
-        finish_reason=attempt.reply.finish_reason,
-        status=attempt.status,
-        error=attempt.error,
-        attempts=attempt.number,
-        latency_s=attempt.latency_s,
-        first_token_s=None,
-        tokens_in=attempt.reply.tokens_in,
-        tokens_out=attempt.reply.tokens_out,
-        answer_sha256=hashlib.sha256(b"").hexdigest(),
-        fingerprint=judge.fingerprint,
-        shard=shard,
-        requests=attempt.number,
         judged=ruling.tells if ruling else None,
         judge=judge.arm.name,
     )

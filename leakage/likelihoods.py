@@ -4,19 +4,17 @@ One record a probe. Knows no shard and no metric: it brings log-probabilities, a
 counted elsewhere.
 """
 
-import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from leakage.calls import Attempt, call
 from leakage.capabilities import PROMPT_TOP
 from leakage.chat import ReplyError
-from leakage.draws import Asked, Manner, with_system
+from leakage.draws import Asked, Manner, untold, with_system
 from leakage.probes import MEMBERSHIP, Message, Probe
 from leakage.records import LIKELIHOOD, Likelihood, Record, Role
-from leakage.scores import SCORER
 from leakage.tokens import standard
 
 NEEDS = frozenset({"prompt_logprobs", "prefill"})
@@ -62,33 +60,14 @@ async def draw(probe: Probe, asked: Asked, manner: Manner, *, shard: str) -> Rec
         except ReplyError as error:
             found.error = str(error)
     lacks = ", ".join(sorted(missing)) or None
-    return Record(
-        run=manner.run,
-        at=at,
-        scorer=SCORER,
-        arm=asked.arm.name,
-        probe=probe.id,
-        concept=probe.concept,
-        split=probe.split,
-        kind=LIKELIHOOD if probe.asked else MEMBERSHIP,
-        draw=0,
-        streamed=False,
-        answered=None,
-        leak=None,
-        blocked=None,
-        refused=False,
-        score=0.0,
+    kind = LIKELIHOOD if probe.asked else MEMBERSHIP
+    made = untold(probe, asked, manner, kind=kind, at=at, shard=shard, last=found.last)
+    return replace(
+        made,
         finish_reason=None,
-        status=found.last.status,
         error=found.error,
-        attempts=found.last.number,
-        latency_s=found.last.latency_s,
-        first_token_s=None,
         tokens_in=None,
         tokens_out=None,
-        answer_sha256=hashlib.sha256(b"").hexdigest(),
-        fingerprint=asked.fingerprint,
-        shard=shard,
         requests=found.requests,
         lacks=lacks,
         likelihoods=None if found.error or lacks else tuple(found.likelihoods),
