@@ -168,7 +168,9 @@ class Choices:
         if cut:
             asks = [(c, replace(ask, passage=replace(ask.passage, cut=True))) for c, ask in asks]
         joined = list(self._seams.of(piece.choice, cut=cut))
-        calls = sorted((c for c in mine if c.kind in CALLS), key=lambda c: c.index)
+        calls = sorted(
+            (c for c in mine if c.kind in CALLS), key=lambda c: (c.index, c.part != "name")
+        )
         joined += _together([(c, (self._read(c) or [""])[0]) for c in calls], cut=cut)
         released = await self._cleared(asks, joined=joined, choice=piece.choice)
         if piece.choice in self.closed or self.again:

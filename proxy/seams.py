@@ -6,7 +6,7 @@ said, and puts them next to each other as whoever reads the whole answer would.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, permutations, takewhile
+from itertools import permutations, takewhile
 
 from proxy.citations import Citations
 from proxy.exchange import Channel
@@ -15,6 +15,7 @@ from proxy.release import DISGUISE, LEAST_AHEAD, visible
 
 KEPT = 4000  # characters of each end of a channel
 MOST_SIDE = 6  # texts that are read in every order
+MOST_FIELDS = 4  # of prose, that a chat answer may have: content, refusal, reasoning by two names
 MOST_ENDS = 256  # texts of one kind that are read in a row
 PROSE = {"content", "reasoning", "refusal"}
 CALLS = {"tool", "function"}  # what a call does is released once all that was said is cleared
@@ -206,14 +207,16 @@ def squeezed(text: str) -> str:
 
 
 def _orders(channels: list[Channel]) -> list[list[Channel]]:
-    """As they came up; and calls by their numbers, behind the fields of prose in any order."""
-    calls = sorted((c for c in channels if c.kind in CALLS), key=lambda c: c.index)
+    """As they came up; and calls by number, names first, behind the prose, in any order if few.
+
+    Few is what a body has a field each for, whose order is the reader's; blocks have their own.
+    A call is written with its name first, whatever came first.
+    """
+    calls = [channel for channel in channels if channel.kind in CALLS]
+    calls.sort(key=lambda c: (c.index, c.part != "name"))
     others = [channel for channel in channels if channel.kind not in CALLS]
-    fields: dict[tuple[str, str], list[Channel]] = {}
-    for channel in others:
-        if channel.kind in PROSE:
-            fields.setdefault((channel.kind, channel.part), []).append(channel)
+    prose = [channel for channel in others if channel.kind in PROSE]
     beside = [channel for channel in others if channel.kind not in PROSE]
-    turned = ([*chain(*order), *beside, *calls] for order in permutations(fields.values()))
-    orders = [channels, [*others, *calls], *turned]
+    turned = permutations(prose) if len(prose) <= MOST_FIELDS else ()
+    orders = [channels, [*others, *calls], *([*order, *beside, *calls] for order in turned)]
     return [order for at, order in enumerate(orders) if order not in orders[:at]]

@@ -252,6 +252,17 @@ def check(
     sizes=[1],
     end="\n",
 )
+# And a call's name before what it is given.
+@example(
+    script=[
+        (0, "content", "Otto"),
+        (0, "reasoning_content", "line"),
+        (0, "tool.0.arguments", "Otto"),
+        (0, "tool.0.name", "Vask "),
+    ],
+    sizes=[1],
+    end="\n",
+)
 @given(script=steps, sizes=cuts, end=line_ends)
 def test_chat_releases_the_same_however_it_arrives(
     tmp_path_factory: pytest.TempPathFactory, script: list[Step], sizes: list[int], end: str
