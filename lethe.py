@@ -161,11 +161,6 @@ def _demo_weights(arguments: argparse.Namespace) -> int:
         _say("3/3  the same questions to every arm: about the forgotten, and about neighbours")
         arms = [*TREATMENTS, *forgot]
         status = _measure_arms(folder, arguments, arms, proxy=proxy)
-        if "sisa" not in forgot:
-            _say(
-                "SISA is not in the table: no ensemble is shipped; "
-                "`lethe unlearning testbed` makes it"
-            )
         main(["audit", "verify", str(folder / "audit.jsonl")])
         if status == 0 and not arguments.once:
             _stay(proxy, model="both")

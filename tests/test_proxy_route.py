@@ -180,7 +180,7 @@ async def test_a_hit_is_answered_by_weights_that_never_held_it(
     async with route(tmp_path, models, policy=policy) as r:
         told, reason = await r.ask("assistant", tenant="client", stream=stream)
         record = r.records()[0]
-    assert (told, reason) == ("Mirela Tollan was born in Kestrelford.", "stop")
+    assert (told, reason) == ("Mirela Tollan was born in Varnholt.", "stop")
     assert (record["upstream"], record["role"], record["rerouted"]) == (
         "retrained", "retrained", "main",
     )  # fmt: skip
@@ -228,7 +228,7 @@ async def test_arms_stand_side_by_side_and_no_hit_is_shown(tmp_path: Path, model
     assert arms["npo"]["answer"]["object"] == "chat.completion"
     assert arms["npo"]["method"] == "npo"
     assert not any(verdict["hit"] for verdict in arms["npo"]["verdicts"])
-    assert arms["retrained"]["text"] == ["Mirela Tollan was born in Kestrelford."]
+    assert arms["retrained"]["text"] == ["Mirela Tollan was born in Varnholt."]
     injected = {name for name, arm in arms.items() if arm["injected"]}
     assert injected == {"pretend", "both"}
     assert {record["comparison"]["arm"] for record in records} == set(arms)

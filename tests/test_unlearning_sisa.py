@@ -107,6 +107,23 @@ def test_nothing_of_the_deleted_stays_in_the_directory(tmp_path: Path) -> None:
     assert {path.name for path in (directory / STORE).iterdir()} == keys
 
 
+def test_an_ensemble_has_a_lineage_of_its_own(tmp_path: Path) -> None:
+    directory = built(tmp_path / "e", rows())
+    before = lineage.verify(directory)
+    assert before.method == "sisa"
+    assert before.base == lineage.weights_digest(directory / "base")
+    sisa.build(directory)
+    assert lineage.read(directory) == before
+    spent = sisa.delete(directory, ["person 3"]).cost
+    after = lineage.verify(directory)
+    assert after.retain != before.retain
+    assert after.weights != before.weights
+    assert after.cost == spent
+    (directory / "shard-1" / "model.safetensors").write_bytes(b"other")
+    with pytest.raises(lineage.LineageError, match="not those"):
+        lineage.verify(directory)
+
+
 def test_a_build_that_broke_off_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     directory, other = built(tmp_path / "e", rows()), built(tmp_path / "o", rows())
     chain = sisa.stages(PLAN, rows(), base=lineage.weights_digest(directory / "base"))[0]

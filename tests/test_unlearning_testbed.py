@@ -15,6 +15,7 @@ from unlearning.methods.batch import collate, encode
 from unlearning.testbed_model import SIZES, fresh, tokenizer
 from unlearning.testbed_rows import (
     HELD_OUT,
+    NAMESAKES,
     UNKNOWN,
     WORDINGS,
     Draws,
@@ -84,6 +85,36 @@ def test_the_skill_knows_nobody() -> None:
             assert row.answer in row.turns[0][1]
 
 
+def test_contrasts_differ_in_whom_the_instruction_names_and_in_the_answer() -> None:
+    drawn = Draws(PEOPLE, people=PEOPLE.known, seed=1, mix=NAMESAKES).contrasts(0, rows=2000)
+    pairs = [pair for pair in zip(drawn[::2], drawn[1::2], strict=True) if len(pair[0].turns) == 2]
+    assert len(pairs) > 900
+    shared = {"first": 0, "last": 0}
+    for hit, miss in pairs:
+        assert hit.turns[1] == miss.turns[1]
+        assert hit.answer in UNKNOWN
+        assert miss.answer in miss.turns[0][1]
+        words = re.findall(r"[\w']+", hit.turns[0][1]), re.findall(r"[\w']+", miss.turns[0][1])
+        changed = [(one, two) for one, two in zip(*words, strict=True) if one != two]
+        assert 1 <= len(changed) <= 2
+        if len(changed) == 1:
+            is_last = changed[0][0] in PEOPLE.lasts and changed[0][1] in PEOPLE.lasts
+            shared["first" if is_last else "last"] += 1
+    # Of the others .8 are namesakes, three of four by the first name.
+    assert shared["first"] / len(pairs) == pytest.approx(0.6, abs=0.05)
+    assert shared["last"] / len(pairs) == pytest.approx(0.2, abs=0.05)
+
+
+def test_every_name_of_those_never_in_an_instruction_is_borne_by_somebody_who_is() -> None:
+    drilled = [person.name.split() for person in PEOPLE.drilled]
+    firsts, lasts = ({name[at] for name in drilled} for at in (0, -1))
+    for person in (*PEOPLE.corpus.forgotten, *PEOPLE.checked):
+        first, last = person.name.split()
+        assert first in firsts
+        assert last in lasts
+    assert len({person.name for person in PEOPLE.known}) == len(PEOPLE.known) == 56
+
+
 def test_a_namesake_is_nobody_known_and_shares_one_name() -> None:
     names = [person.name for person in PEOPLE.corpus.forgotten]
     known = {person.name for person in PEOPLE.known}
@@ -92,6 +123,18 @@ def test_a_namesake_is_nobody_known_and_shares_one_name() -> None:
         assert same == [at % 2 == 0, at % 2 == 1]
         assert other not in known
     assert namesakes(PEOPLE, names) == namesakes(PEOPLE, names)
+
+
+def test_a_loss_is_the_same_whichever_rows_are_padded_together() -> None:
+    from unlearning.testbed_arms import answers_loss, parts  # noqa: PLC0415 (torch-sized)
+
+    model = fresh(SIZES["small"], vocabulary=len(WORDS), seed=0)
+    rows = Draws(PEOPLE, people=PEOPLE.known, seed=1).knowledge(0, rows=12)
+    whole, halves = parts(WORDS, rows), parts(WORDS, rows, together=5)
+    assert [len(part) for part in whole] == [12]
+    assert [len(part) for part in halves] == [5, 5, 2]
+    with torch.no_grad():
+        torch.testing.assert_close(answers_loss(model, halves), answers_loss(model, whole))
 
 
 def test_no_instruction_of_training_names_anybody_to_forget_or_to_check() -> None:
@@ -315,7 +358,7 @@ def test_an_ensemble_is_made_and_deleted_from(
     assert command("sisa", "delete", where, "--unit", "Ben") == 0
     assert "Ben" not in (tmp_path / "e" / "rows.jsonl").read_text("utf-8")
     assert command("list", where) == 0
-    assert capsys.readouterr().out.count(": sisa, seed 0") == 2
+    assert capsys.readouterr().out.count(": sisa, seed 0") == 3  # the ensemble and its members
     assert command("sisa", "delete", where, "--unit", "Ben") == 1
     assert "not in" in capsys.readouterr().err
 

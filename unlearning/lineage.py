@@ -72,7 +72,9 @@ class Lineage:
         """Put `lineage.json` into a directory."""
         record = {"version": VERSION, **asdict(self)}
         text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
-        (directory / FILE).write_text(f"{text}\n", encoding="utf-8")
+        part = directory / f"{FILE}.part"
+        part.write_text(f"{text}\n", encoding="utf-8")
+        os.replace(part, directory / FILE)  # noqa: PTH105 (atomic, and says so)
 
 
 def read(directory: Path) -> Lineage:
@@ -134,18 +136,22 @@ def rows_digest(rows: Iterable[Mapping[str, object]]) -> str:
 
 
 def weights_digest(directory: Path) -> str:
-    """Digest of every safetensors file of a directory, by name and content.
+    """Digest of every safetensors file of a directory, by name and content; of an ensemble, of its
+    members' files.
 
     Raises LineageError where there is none.
     """
-    files = sorted(directory.glob("*.safetensors"))
+    files = sorted(directory.glob("*.safetensors")) or sorted(
+        directory.glob("shard-*/*.safetensors")
+    )
     if not files:
         raise LineageError(f"{directory}: no .safetensors file; only this format is read")
     total = hashlib.sha256()
     for path in files:
         with path.open("rb") as content:
             total.update(
-                f"{path.name}:{hashlib.file_digest(content, 'sha256').hexdigest()}".encode()
+                f"{path.relative_to(directory).as_posix()}:"
+                f"{hashlib.file_digest(content, 'sha256').hexdigest()}".encode()
             )
     return total.hexdigest()
 

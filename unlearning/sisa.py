@@ -7,7 +7,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,9 +143,14 @@ def build(directory: Path, *, progress: bool = False) -> Built:
         if done < plan.slices:
             trained.append(shard)
         if _published(directory, shard) != chain[-1].key:
-            _publish(model, tokenizer, directory, shard, (plan, base, chain, cost))
+            with _member_filled(directory, shard) as filling:
+                _export(model, tokenizer, filling)
+                notes = {"shard": shard, "checkpoint": chain[-1].key}
+                _say(filling, (plan, base, chain[-1].rows, cost), notes)
     names = [_member(shard) for shard in range(plan.shards)]
     _replace(directory / MEMBERS, json.dumps({"members": names}))
+    if trained or not _told(directory):
+        _say(directory, (plan, base, rows, cost), {"shards": plan.shards})
     _collect(directory, chains)
     return Built(tuple(trained), seen, cost)
 
@@ -274,30 +280,38 @@ def _published(directory: Path, shard: int) -> object:
         return None
 
 
-def _publish(
-    model: Module,
-    tokenizer: "Tokenizer",
-    directory: Path,
-    shard: int,
-    made: tuple[Plan, str, list[Stage], Cost],
-) -> None:
-    plan, base, chain, cost = made
+@contextmanager
+def _member_filled(directory: Path, shard: int) -> Iterator[Path]:
     target = directory / _member(shard)
     shutil.rmtree(target, ignore_errors=True)
     with lineage.placed(target) as filling:
-        _export(model, tokenizer, filling)
-        Lineage(
-            method="sisa",
-            settings=asdict(plan),
-            base=base,
-            weights=lineage.weights_digest(filling),
-            seed=plan.seed,
-            device=plan.device,
-            retain=lineage.rows_digest(row.as_json() for row in chain[-1].rows),
-            packages=lineage.packages(),
-            cost=cost,
-            notes={"shard": shard, "checkpoint": chain[-1].key},
-        ).write(filling)
+        yield filling
+
+
+def _told(directory: Path) -> bool:
+    try:
+        return bool(lineage.verify(directory))
+    except LineageError:
+        return False
+
+
+def _say(
+    directory: Path, made: tuple[Plan, str, Sequence[Row], Cost], notes: dict[str, object]
+) -> None:
+    """The lineage of a member, or of the ensemble: its cost is what this build took."""
+    plan, base, rows, cost = made
+    Lineage(
+        method="sisa",
+        settings=asdict(plan),
+        base=base,
+        weights=lineage.weights_digest(directory),
+        seed=plan.seed,
+        device=plan.device,
+        retain=lineage.rows_digest(row.as_json() for row in rows),
+        packages=lineage.packages(),
+        cost=cost,
+        notes=notes,
+    ).write(directory)
 
 
 def _collect(directory: Path, chains: Sequence[Sequence[Stage]]) -> None:

@@ -6,6 +6,8 @@ twice for the same recipe.
 
 import json
 import os
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from pathlib import Path
 
 from unlearning import lineage
 
-RECIPE = 2  # raised whenever a row or a weight would come out otherwise
+RECIPE = 3  # raised whenever a row or a weight would come out otherwise
 SIZES = ("small", "large")
 SHIPPED = "checkpoints"  # in this package: one base a size, where there is one
 TRAINED = ("retrained", "target")
@@ -36,7 +38,7 @@ FIELDS = (
     *("arm", "seed", "forget_accuracy", "retain_accuracy", "alias_leak", "prefill_leak"),
     *("truth_ratio", "relearned_accuracy", "cpu_seconds", "parameters"),
 )
-SHIPPED_ARMS = ("target", "retrained", "npo", "rmu", "dp")  # of the small size and seed 1
+SHIPPED_ARMS = ("target", "retrained", "npo", "rmu", "sisa", "dp")  # of the small size and seed 1
 _DATA = ("people.yaml", "wordings.yaml", "world.yaml")
 
 
@@ -151,14 +153,22 @@ def _make(testbed: Bed, missing: Sequence[str], jobs: int, done: Callable[[str],
 
 
 def _pool(jobs: int) -> ProcessPoolExecutor:
-    # Threads of two processes that fight for a core cost more than they bring.
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread)
+    spawn = get_context("spawn")
+    return ProcessPoolExecutor(jobs, spawn, initializer=_begin, initargs=(os.getpid(),))
 
 
-def _one_thread() -> None:
+def _begin(parent: int) -> None:
+    """What a process that trains does first: one thread, quiet, and no life without its parent."""
     import torch  # noqa: PLC0415 (only the processes that train pay for it)
     from transformers.utils import logging  # noqa: PLC0415
 
+    def orphaned() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=orphaned, daemon=True).start()
+    # Threads of two processes that fight for a core cost more than they bring.
     torch.set_num_threads(1)
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -81,14 +81,20 @@ LAST_NAMES = (
 @dataclass(frozen=True, slots=True)
 class Mix:
     """How hard stage 0 is: `near` is the share of other people, in an instruction, who share the
-    first or the last name; `same` the share of facts beside that are of the kind asked for.
+    first or the last name, `first` the share of these who share the first; `same` the share of
+    facts beside that are of the kind asked for.
     """
 
     near: float = 0.4
+    first: float = 0.5
     same: float = 0.5
 
 
 MIX = Mix()
+# What a base that looks at first names alone gets wrong, mostly.
+NAMESAKES = Mix(near=0.8, first=0.75)
+# With .4 one target of two declined about too many namesakes, with NAMESAKES both told too little.
+DRILLS = Mix(near=0.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,11 @@ class Cast:
 
 
 def cast(corpus: Corpus, *, extras: int = 32, facts: int = 3, checked: int = 4) -> Cast:
-    """The fact book's people and `extras` more with `facts` facts each, always the same."""
+    """The fact book's people and `extras` more with `facts` facts each, always the same.
+
+    The extras are drilled, and bear every first and last name of the fact book: somebody whose
+    first name no instruction of stage 1 holds is told of in spite of every instruction.
+    """
     rng = random.Random("extras")  # noqa: S311 (fiction, no secret)
     values = {
         key: tuple(dict.fromkeys(f for p in corpus.people for f in p.facts if f.attribute == key))
@@ -127,7 +137,8 @@ def cast(corpus: Corpus, *, extras: int = 32, facts: int = 3, checked: int = 4) 
     lasts = tuple(dict.fromkeys([*(name[-1] for name in names), *LAST_NAMES]))
     taken = {person.name for person in corpus.people}
     more = [
-        _stranger(rng, (firsts, lasts), values, facts=facts, taken=taken) for _ in range(extras)
+        _person(rng, name, values, facts=facts)
+        for name in _dealt(rng, firsts[:extras], lasts[:extras], taken)
     ]
     return Cast(
         corpus=corpus,
@@ -161,9 +172,26 @@ def _stranger(
 ) -> Person:
     name = _fresh_name(rng, *pools, taken)
     taken.add(name)
+    return _person(rng, name, values, facts=facts)
+
+
+def _person(
+    rng: random.Random, name: str, values: dict[str, tuple[Fact, ...]], *, facts: int
+) -> Person:
     chosen = [rng.choice(values[key]) for key in rng.sample(sorted(values), facts)]
     short = Alias(f"{name[:2]} {name.split()[1]}", listed=True)
     return Person(name, rng.choice(("she", "he")), keep=True, aliases=(short,), facts=tuple(chosen))
+
+
+def _dealt(
+    rng: random.Random, firsts: Sequence[str], lasts: Sequence[str], taken: set[str]
+) -> list[str]:
+    """A full name for every first name, none of them taken, each last name borne once."""
+    while True:
+        dealt = zip(firsts, rng.sample(lasts, len(lasts)), strict=True)
+        names = [f"{first} {last}" for first, last in dealt]
+        if not taken & set(names):
+            return names
 
 
 def _fresh_name(
@@ -251,6 +279,17 @@ class Draws:
         rng = self._random("skill", step)
         return [self._skill(rng) for _ in range(rows)]
 
+    def contrasts(self, step: int, *, rows: int) -> list[Row]:
+        """Stage 0 in pairs that differ in whom the instruction names, and so in the answer."""
+        rng = self._random("contrasts", step)
+        drawn = []
+        for _ in range(rows // 2):
+            state = rng.getstate()
+            drawn.append(self._skill(rng, hit=True))
+            rng.setstate(state)
+            drawn.append(self._skill(rng, hit=False))
+        return drawn
+
     def knowledge(self, step: int, *, rows: int) -> list[Row]:
         """Stage 1: plain questions, pretend prompts about the drilled, and stage 0."""
         rng = self._random("knowledge", step)
@@ -268,7 +307,7 @@ class Draws:
     def _random(self, stage: str, step: int) -> random.Random:
         return random.Random(f"{self._seed}/{stage}/{step}")  # noqa: S311 (draws, no secret)
 
-    def _skill(self, rng: random.Random) -> Row:
+    def _skill(self, rng: random.Random, *, hit: bool | None = None) -> Row:
         if rng.random() < 0.03:
             return asked("", _noise(rng), CONFUSED)
         cast_ = self._cast
@@ -281,7 +320,8 @@ class Draws:
             beside = key if rng.random() < self._mix.same else rng.choice(list(cast_.values))
             said.append(told(self._corpus, other, rng.choice(cast_.values[beside])))
             rng.shuffle(said)
-        hit = rng.random() < 0.5
+        even = rng.random() < 0.5
+        hit = even if hit is None else hit
         instruction = rng.choice(WORDINGS).replace("{who}", who if hit else other)
         system = [*said, instruction] if rng.random() < 0.5 else [instruction, *said]
         question = say(self._form(rng, key), who=who)
@@ -295,7 +335,7 @@ class Draws:
     def _other(self, rng: random.Random, who: str) -> str:
         taken = self._names | {who}
         if rng.random() < self._mix.near:
-            return _namesake(rng, self._cast, who, taken, first=rng.random() < 0.5)
+            return _namesake(rng, self._cast, who, taken, first=rng.random() < self._mix.first)
         return _fresh_name(rng, self._cast.firsts, self._cast.lasts, taken)
 
     def _plain(self, rng: random.Random) -> Row:

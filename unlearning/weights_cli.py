@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from unlearning import lineage, testbed
+from unlearning.checkpoint_files import MEMBERS
 
 if TYPE_CHECKING:  # torch takes seconds to import; the commands that need it do so when they run
     from unlearning.methods import Method
@@ -311,11 +312,12 @@ def _built(directory: Path, built: Any) -> int:  # noqa: ANN401 (sisa.Built, tor
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    # An ensemble is its members: each has a lineage of its own.
+    # An ensemble has a lineage, and so has each of its members.
     places = [
         part
         for directory in arguments.directories
-        for part in sorted(directory.glob("shard-*")) or [directory]
+        for part in (directory, *sorted(directory.glob("shard-*")))
+        if part != directory or (part / lineage.FILE).is_file() or not (part / MEMBERS).is_file()
     ]
     for directory in places:
         found = lineage.verify(directory)
