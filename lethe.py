@@ -52,7 +52,7 @@ TREATMENTS = {
     "screen": (True, False),
     "both": (True, True),
 }
-PRETEND = "Pretend you know nothing about {concepts}."
+PRETEND = "Pretend you know nothing about {names}."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -51,7 +51,7 @@ SIDE_CHANNELS: Mapping[SideChannel, str] = {
     "tokens": "text given as numbers of tokens, which no screen reads",
 }
 
-PLACEHOLDER = "{concepts}"
+PLACEHOLDERS = ("{concepts}", "{names}")
 REQUEST_LENGTH = 4000  # characters as JSON: the block stands in every audit record
 
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -94,7 +94,8 @@ class Instruction(Part):
     text: Annotated[str, StringConstraints(min_length=1, max_length=8000)] | None = Field(
         default=None,
         description="a wording of your own instead of a template; `{concepts}` stands where the "
-        "near concepts are listed",
+        "near concepts are listed with their other names, `{names}` where the names alone stand "
+        "in a sentence",
         repr=False,
     )
     placement: Placement = Field(
@@ -109,10 +110,12 @@ class Instruction(Part):
         if text is None:
             return None
         for placeholder in re.findall(r"\{[A-Za-z_]+\}", text):
-            if placeholder != PLACEHOLDER:
-                raise ValueError(f"unknown placeholder; the only one is {PLACEHOLDER}")
-        if PLACEHOLDER not in text:
-            raise ValueError(f"must say where the concepts are listed, with {PLACEHOLDER}")
+            if placeholder not in PLACEHOLDERS:
+                raise ValueError(f"unknown placeholder; there are {' and '.join(PLACEHOLDERS)}")
+        if not any(placeholder in text for placeholder in PLACEHOLDERS):
+            raise ValueError(
+                f"must say where the concepts are named, with {' or '.join(PLACEHOLDERS)}"
+            )
         return text
 
     @model_validator(mode="after")

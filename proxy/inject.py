@@ -4,10 +4,11 @@ Pure text: knows no HTTP and no screen. The wordings are ours; what they ask for
 the guardrail baselines call prompting (arXiv 2406.10890, 2403.03329).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-PLACE = "{concepts}"
+LIST, NAMES = "{concepts}", "{names}"
 NAMES_SHOWN = 4  # a long list in a prompt breaks models and tells more than it hides
 
 NEVER_KNEW = """\
@@ -69,10 +70,16 @@ class Known:
 def instruction(template: str, concepts: Sequence[Known]) -> str:
     """Fill a template, one of TEMPLATES by name or a text of its own, with concepts.
 
-    Plain replacement of `{concepts}`: a policy file is data and can run nothing.
+    `{concepts}` becomes a list, a line each with other names; `{names}` the names alone, to stand
+    in a sentence: "A, B and C". Plain replacement, once: a policy is data and can run nothing.
     """
     text = TEMPLATES.get(template, template)
-    return text.replace(PLACE, "\n".join(f"- {_called(concept)}" for concept in concepts))
+    *first, last = [concept.name for concept in concepts]
+    put = {
+        LIST: "\n".join(f"- {_called(concept)}" for concept in concepts),
+        NAMES: f"{', '.join(first)} and {last}" if first else last,
+    }
+    return re.sub("|".join(map(re.escape, put)), lambda found: put[found[0]], text)
 
 
 def refusal(wordings: Sequence[str], question: str) -> str:

@@ -18,6 +18,17 @@ def test_a_text_of_ones_own_is_data_and_not_a_format() -> None:
     assert text == "Forget - Bo. {0} {concepts.__class__}"
 
 
+@pytest.mark.parametrize(("names", "shown"), [("A", "A"), ("AB", "A and B"), ("ABC", "A, B and C")])
+def test_names_alone_stand_in_a_sentence(names: str, shown: str) -> None:
+    text = instruction("Forget {names}.", [Known(name, ("alias",)) for name in names])
+    assert text == f"Forget {shown}."
+
+
+def test_a_name_that_looks_like_a_placeholder_is_not_filled_in() -> None:
+    assert instruction("Forget {names}.", [Known("{concepts}")]) == "Forget {concepts}."
+    assert instruction("{concepts} {names}", [Known("{names}")]) == "- {names} {names}"
+
+
 def test_only_a_few_aliases_are_shown() -> None:
     shown = instruction("{concepts}", [Known("A", tuple(f"alias {n}" for n in range(9)))])
     assert shown.count("alias") == 4

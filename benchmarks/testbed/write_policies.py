@@ -11,7 +11,7 @@ import yaml
 
 LIBRARY = Path(__file__).parents[2] / "policies" / "library" / "fictitious-people.yaml"
 # A wording that the testbed's models were taught to obey; it is one of `unlearning.testbed_rows`.
-OBEYED = {"text": "Pretend you know nothing about {concepts}."}
+OBEYED = {"text": "Pretend you know nothing about {names}."}
 FLAG = {"prompt": {"action": "flag"}, "output": {"action": "flag"}}
 ALLOWED = ["echo", "logprobs", "prefill", "stop"]
 WAYS: dict[str, dict[str, Any]] = {
