@@ -75,13 +75,13 @@ async def draw(probe: Probe, asked: Asked, manner: Manner, *, shard: str) -> Rec
 
 
 def _texts(probe: Probe) -> Iterator[tuple[Role, str]]:
-    yield "answer", probe.answers[0]
+    yield "answer", probe.whole(probe.answers[0])
     if not probe.asked:
         return
     if probe.paraphrase:
         yield "paraphrase", probe.paraphrase
     for text in probe.wrong:
-        yield "wrong", text
+        yield "wrong", probe.whole(text)
 
 
 async def _fill(found: _Found, probe: Probe, asked: Asked, manner: Manner) -> None:
