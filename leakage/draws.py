@@ -223,6 +223,7 @@ def _record(  # noqa: PLR0913 - where everything about a draw comes together
         length=len(text),
         span=longest_run(text, probe.answers),
         lacks=lacks,
+        options=len(probe.choices) if probe.choices and task.attack is None else None,
     )
 
 

@@ -19,7 +19,8 @@ VERSION = 1
 LIKELIHOOD = "likelihood"
 EXTRACTION = "extraction"
 JUDGING = "judging"
-MEASURED = frozenset({LIKELIHOOD, MEMBERSHIP, EXTRACTION, JUDGING})
+CHOOSING = "choosing"
+MEASURED = frozenset({LIKELIHOOD, MEMBERSHIP, EXTRACTION, JUDGING, CHOOSING})
 
 
 class RecordError(ValueError):
@@ -82,6 +83,10 @@ class Record:
                     of such draws is not measurable. `answered`, `leak`, `blocked` are None
     likelihoods     what the arm finds how likely. Of the kinds `likelihood` and `membership`, in
                     which nothing is said
+    options         how many the question offers to choose from. Of plain questions, and of kind
+                    `choosing`; there, whether the option is right of which the arm finds likeliest
+    by_letter       the letter
+    by_text         the text, a byte; None where the arm does not say, or finds two as likely
     extraction      the share of the answer that came out by itself. Of kind `extraction`
     recall, f1      ROUGE-L of the first accepted answer alone, as TOFU and MUSE count. Of plain
                     questions; so are the next two
@@ -125,6 +130,9 @@ class Record:
     span: float | None = None
     lacks: str | None = None
     likelihoods: tuple[Likelihood, ...] | None = None
+    options: int | None = None
+    by_letter: bool | None = None
+    by_text: bool | None = None
     extraction: float | None = None
     recall: float | None = None
     f1: float | None = None

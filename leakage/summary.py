@@ -7,7 +7,13 @@ as blocked, where any of them was: draws of one probe are no independent evidenc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from leakage import measures_judge, measures_logprobs, measures_outcomes, measures_text
+from leakage import (
+    measures_choices,
+    measures_judge,
+    measures_logprobs,
+    measures_outcomes,
+    measures_text,
+)
 from leakage.families import (
     ATTACKS,
     INNOCENT,
@@ -188,6 +194,7 @@ def measure(
         *measures_outcomes.measured(records, arms=arms),
         *measures_text.measured(records, arms=arms, retrained=retrained, alike=alike),
         *measures_judge.measured(records, arms=arms),
+        *measures_choices.measured(records, arms=arms),
         *measures_logprobs.measured(records, arms=arms, retrained=retrained),
     )
 

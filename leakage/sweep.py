@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, get_args
 
-from leakage import extraction, judging, likelihoods
+from leakage import choosing, extraction, judging, likelihoods
 from leakage.arms import Arm, ArmError
 from leakage.attacks.turns import Attack, Need, Scene
 from leakage.calls import Limits, client_of, with_model
@@ -20,7 +20,7 @@ from leakage.draws import Asked, Manner, Task, draw
 from leakage.encoder import Encoder
 from leakage.judge import CASES, Judge
 from leakage.probes import MEMBERSHIP, Probe, digest
-from leakage.records import EXTRACTION, JUDGING, LIKELIHOOD, MEASURED, Record
+from leakage.records import CHOOSING, EXTRACTION, JUDGING, LIKELIHOOD, MEASURED, Record
 from leakage.scores import SCORER
 from leakage.shards import ASKED, Key, Shard, Shelf, gather, key_of
 
@@ -41,7 +41,7 @@ class Sweep:
     attacks       by name
     attacked      the probes that attacks carry; open questions of kind `direct`
     asked         the probes that are put as they are
-    likelihoods   whether arms are asked how likely they find the answers
+    likelihoods   whether arms are asked how likely they find the answers, and which option
     membership    texts that arms are asked how likely they find, and not asked for
     extraction    whether arms are given more and more of the answers, until the rest comes out
     helper        whom attacks ask for words of their own; None asks the arm itself
@@ -168,6 +168,7 @@ def _ways(sweep: Sweep) -> Iterator[tuple[str, Attack | None, tuple[Probe, ...]]
     if sweep.likelihoods:
         yield LIKELIHOOD, None, tuple(sweep.attacked)
         yield MEMBERSHIP, None, tuple(sweep.membership)
+        yield CHOOSING, None, tuple(p for p in sweep.asked if p.choices)
     if sweep.extraction:
         yield EXTRACTION, None, tuple(p for p in sweep.attacked if not p.innocent)
     if sweep.judge is not None:
@@ -308,6 +309,8 @@ async def _drawn(  # noqa: PLR0913, PLR0917 - one draw, and all that it needs
     if shard.name == JUDGING and manner.judge is not None:
         others = [o for o in sweep.attacked if o.id != probe.id and o.concept != probe.concept]
         return await judging.draw(probe, others[at:], number, manner.judge, manner, shard.key)
+    if shard.name == CHOOSING:
+        return await choosing.draw(probe, asked, manner, shard=shard.key)
     if shard.name in MEASURED:
         return await likelihoods.draw(probe, asked, manner, shard=shard.key)
     streamed = sweep.stream == "always" or (sweep.stream == "alternate" and (at + number) % 2 == 1)

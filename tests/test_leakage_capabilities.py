@@ -17,8 +17,8 @@ from leakage.attacks import CATALOGUE, Scene
 from leakage.calls import Limits
 from leakage.capabilities import Allowed, allowed, fingerprint, listed
 from leakage.chat import ReplyError
+from leakage.continuations import tokens_of
 from leakage.draws import Asked, Manner, Task, draw, longest_run, with_system
-from leakage.likelihoods import tokens_of
 from leakage.probes import Message, Probe
 from leakage.records import Record
 
