@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 
 from leakage.chat import ReplyError
 from leakage.choices import LETTERS, unlisted
-from leakage.continuations import Asking, Token
+from leakage.continuations import Asking
 from leakage.draws import Asked, Manner, untold
 from leakage.probes import Message, Probe
+from leakage.prompt_tokens import Token
 from leakage.records import CHOOSING, Record
 
 LACKS = "logprobs, or prompt_logprobs and prefill, or echo"

@@ -10,27 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from leakage.calls import Attempt, call
-from leakage.capabilities import PROMPT_TOP
 from leakage.chat import ReplyError
 from leakage.draws import Asked, Manner, with_system
 from leakage.probes import Message
-from leakage.tokens import standard
+from leakage.prompt_tokens import TOP, Token, number, shared, tokens_of
 
 FIRST_TOP = 20  # of a first token: the most that OpenAI's API and vLLM tell
 _FIRST_TOP_LESS = 5  # what others tell
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token of a prompt; None where nothing came.
-
-    `standard` is its log-probability among all at its place: see `leakage.tokens`.
-    """
-
-    id: str
-    logprob: float | None
-    rank: int | None
-    standard: float | None = None
 
 
 @dataclass(slots=True)
@@ -101,7 +87,7 @@ class Asking:
         body = {
             "model": self.asked.arm.model,
             "messages": with_system(self.asked.arm.system, messages),
-            "prompt_logprobs": PROMPT_TOP if "prompt_top" in self.asked.allows else 0,
+            "prompt_logprobs": TOP if "prompt_top" in self.asked.allows else 0,
             "max_tokens": 1,
             "temperature": 0,
             "continue_final_message": begun,
@@ -119,43 +105,10 @@ class Asking:
         return attempt
 
 
-def tokens_of(given: object) -> list[Token]:
-    """The prompt's own tokens. Raises ReplyError where an entry is not as vLLM writes it."""
-    if not isinstance(given, list) or not given:
-        raise ReplyError("an answer without the log-probabilities that it promised")
-    return [_token(position) for position in given]
-
-
 def _whole(attempt: Attempt) -> Mapping[str, Any]:
     if attempt.error is not None:
         raise ReplyError(attempt.error)
     return attempt.reply.body
-
-
-def _token(position: object) -> Token:
-    if position is None:  # the first token has nothing before it
-        return Token("", None, None)
-    if not isinstance(position, Mapping) or not position:
-        raise ReplyError("log-probabilities in an unknown form")
-    # With `prompt_logprobs: 0` the prompt's token alone; it comes first where others follow.
-    key, told = next(iter(position.items()))
-    logprob = _number(told, "logprob")
-    rank = told.get("rank") if isinstance(told, Mapping) else None
-    if logprob is None:
-        raise ReplyError("log-probabilities in an unknown form")
-    given = [_number(each, "logprob") for each in position.values()]
-    known = [each for each in given if each is not None]
-    return Token(
-        str(key),
-        logprob,
-        rank if isinstance(rank, int) else None,
-        standard(logprob, known) if len(known) > 1 else None,
-    )
-
-
-def _number(told: object, key: str) -> float | None:
-    value = told.get(key) if isinstance(told, Mapping) else None
-    return float(value) if isinstance(value, float | int) and math.isfinite(value) else None
 
 
 def _behind(before: Sequence[Token], whole: Sequence[Token]) -> Sequence[Token]:
@@ -163,14 +116,10 @@ def _behind(before: Sequence[Token], whole: Sequence[Token]) -> Sequence[Token]:
 
     The last token of the question may have grown into the answer's first: one may differ.
     """
-    shared = 0
-    for one, other in zip(before, whole, strict=False):
-        if one.id != other.id:
-            break
-        shared += 1
-    if shared < len(before) - 1 or len(whole) <= shared:
+    alike = shared(before, whole)
+    if alike < len(before) - 1 or len(whole) <= alike:
         raise ReplyError("a chat template under which the answer does not follow the question")
-    return whole[shared:]
+    return whole[alike:]
 
 
 def _first(body: Mapping[str, Any]) -> dict[str, float]:
@@ -182,7 +131,7 @@ def _first(body: Mapping[str, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for each in (position, *top):
         token = each.get("token") if isinstance(each, Mapping) else None
-        logprob = _number(each, "logprob")
+        logprob = number(each, "logprob")
         if not isinstance(token, str) or logprob is None:
             raise ReplyError("log-probabilities in an unknown form")
         found[token] = logprob

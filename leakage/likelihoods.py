@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from leakage.attacks.turns import Need
 from leakage.chat import ReplyError
 from leakage.continuations import Asking
 from leakage.draws import Asked, Manner, untold
 from leakage.probes import MEMBERSHIP, Message, Probe
 from leakage.records import LIKELIHOOD, Likelihood, Record, Role
 
-NEEDS = frozenset({"prompt_logprobs", "prefill"})
+NEEDS: frozenset[Need] = frozenset({"prompt_logprobs", "prefill"})
 
 
 async def draw(probe: Probe, asked: Asked, manner: Manner, *, shard: str) -> Record:
@@ -23,16 +24,15 @@ async def draw(probe: Probe, asked: Asked, manner: Manner, *, shard: str) -> Rec
     Of a probe of kind `membership`, one of that kind: of the text alone.
     """
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    missing = NEEDS - asked.allows
+    lacks = asked.lacking(NEEDS) or None
     asking = Asking(asked, manner)
     found: list[Likelihood] = []
     error = None
-    if not missing:
+    if lacks is None:
         try:
             found = await _found(probe, asking)
         except ReplyError as failed:
             error = str(failed)
-    lacks = ", ".join(sorted(missing)) or None
     kind = LIKELIHOOD if probe.asked else MEMBERSHIP
     made = untold(probe, asked, manner, kind=kind, at=at, shard=shard, last=asking.last)
     return replace(

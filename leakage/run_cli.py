@@ -293,6 +293,7 @@ def _arm(
         "headers": sorted(arm.headers),
         "fingerprint": outcome.fingerprints[arm.name],
         "allows": sorted(outcome.allows[arm.name]),
+        "may_allow": sorted(outcome.unknown[arm.name]),
         "cost": dict(config.cost),
         "encoder": config.encoder,
         "lineage": json.loads(lineage.read_text("utf-8")) if lineage else None,
