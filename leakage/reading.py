@@ -30,6 +30,7 @@ from leakage import (
 )
 from leakage.gate import Limits
 from leakage.html.page import render
+from leakage.logs import truth_ratios
 from leakage.records import Record
 from leakage.sampling import Outcome
 from leakage.sheets import Sheet
@@ -107,6 +108,13 @@ def _register_report(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="what making an arm took, for the costs and the break-even",
+    )
+    parser.add_argument(
+        "--retrained-log",
+        metavar="FILE",
+        type=Path,
+        help="a retrained model's TOFU_EVAL.json, eval_log_aggregated.json or list of truth "
+        "ratios: for the forget quality of open-unlearning's logs of the same forget set",
     )
     parser.add_argument(
         "--forgotten",
@@ -227,11 +235,18 @@ def _write_html(made: Sequence[Record], arguments: argparse.Namespace, others: S
         published=published.beside(made),
         others=others,
         alike=arguments.similar_from,
+        ratios=_ratios(arguments),
         screens=screens(arguments.records),
         places=_places(arguments),
     )
     text = render(told, show_forbidden=arguments.show_forbidden)
     arguments.html.write_text(text, encoding="utf-8")
+
+
+def _ratios(arguments: argparse.Namespace) -> list[float | None] | None:
+    """Raises LogError, OSError."""
+    path = getattr(arguments, "retrained_log", None)
+    return None if path is None else truth_ratios.read(path)
 
 
 def _placed(option: str, text: str) -> tuple[str, float]:
@@ -329,7 +344,13 @@ def output(
     """
     summary = origin.timeless(summarise(made, reference=reference), made)
     retrained, alike = arguments.retrained, arguments.similar_from
-    found = measure(made, arms=summary.arms, retrained=retrained, alike=alike)
+    found = measure(
+        made,
+        arms=summary.arms,
+        retrained=retrained,
+        alike=alike,
+        ratios=_ratios(arguments),
+    )
     stated = screens(getattr(arguments, "records", None) or ()) if _were_read(arguments) else {}
     summary = replace(summary, measures=found, screens=stated)
     console, notes = Console(), origin.notes(made)
@@ -353,7 +374,8 @@ def output(
         for name, sheet in beside.items():
             parts += [f"## {name}", sheets.markdown(sheet)]
         arguments.markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    silent = [timing.arm for timing in summary.timings if timing.n == 0]
+    numbers = origin.numbers_alone(made)
+    silent = [each.arm for each in summary.timings if each.n == 0 and each.arm not in numbers]
     if silent:
         print(f"lethe leakage: every draw of {', '.join(silent)} failed", file=sys.stderr)
     return 1 if silent else 0

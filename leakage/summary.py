@@ -11,6 +11,7 @@ from leakage import (
     measures_choices,
     measures_judge,
     measures_logprobs,
+    measures_logs,
     measures_outcomes,
     measures_text,
 )
@@ -177,12 +178,14 @@ def measure(
     arms: Sequence[str],
     retrained: str | None = None,
     alike: float | None = None,
+    ratios: measures_logs.Ratios | None = None,
 ) -> tuple[Finding, ...]:
     """What answers and log-probabilities say of each arm, beside leaks and blocks.
 
     `retrained` is the arm that never knew, by default the one of that name; `alike`: from which
-    cosine on two answers say the same, by default what was measured for the encoder. Raises
-    ValueError where there is no arm of that name.
+    cosine on two answers say the same, by default what was measured for the encoder; `ratios`: a
+    retrained model's truth ratios, which those of open-unlearning's logs are held against. Raises
+    ValueError where there is no arm of that name, and where ratios are of another forget set.
     """
     if retrained is None and "retrained" in arms:
         retrained = "retrained"
@@ -196,6 +199,7 @@ def measure(
         *measures_judge.measured(records, arms=arms),
         *measures_choices.measured(records, arms=arms),
         *measures_logprobs.measured(records, arms=arms, retrained=retrained),
+        *measures_logs.measured(records, arms=arms, retrained=retrained, reference=ratios),
     )
 
 
