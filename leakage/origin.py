@@ -39,7 +39,8 @@ def sources(records: Iterable[Record]) -> dict[str, str]:
 
 def numbers_alone(records: Iterable[Record]) -> set[str]:
     """Arms whose logs hold what was measured, and no answer and no failed draw."""
-    read, told = set(), set()
+    read: set[str] = set()
+    told: set[str] = set()
     for record in records:
         (told if record.spoken or record.error is not None else read).add(record.arm)
         if record.source is None:
