@@ -4,7 +4,6 @@ Three ways to ask: the tokens of a prompt that ends in the text (vLLM's `prompt_
 of a text completion with `echo`, and the likeliest first tokens of an answer.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,7 @@ from leakage.calls import Attempt, call
 from leakage.chat import ReplyError
 from leakage.draws import Asked, Manner, with_system
 from leakage.probes import Message
-from leakage.prompt_tokens import TOP, Token, number, shared, tokens_of
+from leakage.prompt_tokens import TOP, Token, logarithm, shared, tokens_of
 
 FIRST_TOP = 20  # of a first token: the most that OpenAI's API and vLLM tell
 _FIRST_TOP_LESS = 5  # what others tell
@@ -131,10 +130,9 @@ def _first(body: Mapping[str, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for each in (position, *top):
         token = each.get("token") if isinstance(each, Mapping) else None
-        logprob = number(each, "logprob")
-        if not isinstance(token, str) or logprob is None:
+        if not isinstance(token, str):
             raise ReplyError("log-probabilities in an unknown form")
-        found[token] = logprob
+        found[token] = logarithm(each.get("logprob"))
     return found
 
 
@@ -152,9 +150,7 @@ def _echoed(body: Mapping[str, Any], *, begin: int, end: int) -> list[float]:
         if not isinstance(offset, int) or not isinstance(token, str):
             raise ReplyError("log-probabilities in an unknown form")
         if offset < end and offset + len(token) > begin:
-            if not isinstance(logprob, float | int) or not math.isfinite(logprob):
-                raise ReplyError("log-probabilities in an unknown form")
-            found.append(float(logprob))
+            found.append(logarithm(logprob))
     if not found:
         raise ReplyError("an echo without the text that was to be echoed")
     return found

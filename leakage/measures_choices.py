@@ -9,7 +9,7 @@ from leakage.measures import Finding, by_arm, lacking
 from leakage.records import CHOOSING, Record
 from leakage.statistics import clopper_pearson
 
-MOST_APART = 6  # concepts that have rows of their own, as WMDP's three have
+APART = ("wmdp-bio", "wmdp-chem", "wmdp-cyber")  # sets that are always reported one by one
 
 Told = Callable[[Record], bool | None]
 
@@ -39,11 +39,14 @@ def measured(records: Sequence[Record], *, arms: Sequence[str]) -> Iterator[Find
 
 
 def _groups(records: Sequence[Record]) -> Iterator[tuple[str, set[tuple[str, str]]]]:
-    """Each split, and of one with few concepts each concept: its name, its splits and concepts."""
+    """Each split, and WMDP's three sets: its name, its splits and concepts.
+
+    Other concepts are not named: a name can be what has to be forgotten.
+    """
     for split in dict.fromkeys(record.split for record in records):
         concepts = dict.fromkeys(r.concept for r in records if r.split == split)
         yield split, {(split, concept) for concept in concepts}
-        for concept in concepts if 1 < len(concepts) <= MOST_APART else ():
+        for concept in [c for c in concepts if c in APART and len(concepts) > 1]:
             yield f"{split}: {concept}", {(split, concept)}
 
 

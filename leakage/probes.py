@@ -236,7 +236,7 @@ def _text(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
     if not isinstance(value, str) or not value.strip():
         raise ProbeError(f"{key}: {_fault(row, key)}; give a text that is not empty")
-    return value
+    return _paired(value, key)
 
 
 def _one_of(row: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:
@@ -253,7 +253,16 @@ def _texts(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
     for number, text in enumerate(given):
         if not isinstance(text, str) or not words(text):
             raise ProbeError(f"{key}[{number}]: holds no letter and no digit; nothing matches it")
+        _paired(text, f"{key}[{number}]")
     return tuple(given)
+
+
+def _paired(text: str, where: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ProbeError(f"{where}: holds half a surrogate pair; write the whole letter") from None
+    return text
 
 
 def _check_choices(probe: Probe) -> None:

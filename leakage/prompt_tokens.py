@@ -3,13 +3,14 @@
 Source: vLLM's API reference, chat completions, `prompt_logprobs`.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from leakage.chat import ReplyError
 from leakage.tokens import standard
 
+_HUGE = 1e6  # no log-probability is as small, and e to that many of them is still a number
+_ROUNDED = 1e-2
 TOP = 20  # alternatives a token of the prompt: what vLLM tells unless it is told otherwise
 
 
@@ -44,9 +45,18 @@ def shared(one: Sequence[Token], other: Sequence[Token]) -> int:
 
 
 def number(told: object, key: str) -> float | None:
-    """A finite number of an object; None for anything else."""
+    """A number of an object, of a size that can be counted with; None for anything else."""
     value = told.get(key) if isinstance(told, Mapping) else None
-    return float(value) if isinstance(value, float | int) and math.isfinite(value) else None
+    return float(value) if isinstance(value, float | int) and abs(value) < _HUGE else None
+
+
+def logarithm(value: object) -> float:
+    """A log-probability. Raises ReplyError for what is none: rounded, it may be just above 0."""
+    if not isinstance(value, float | int) or isinstance(value, bool):
+        raise ReplyError("log-probabilities in an unknown form")
+    if not -_HUGE < value < _ROUNDED:
+        raise ReplyError("log-probabilities that are none")
+    return float(value)
 
 
 def _token(position: object) -> Token:
@@ -56,10 +66,8 @@ def _token(position: object) -> Token:
         raise ReplyError("log-probabilities in an unknown form")
     # With `prompt_logprobs: 0` the prompt's token alone; it comes first where others follow.
     key, told = next(iter(position.items()))
-    logprob = number(told, "logprob")
+    logprob = logarithm(told.get("logprob") if isinstance(told, Mapping) else None)
     rank = told.get("rank") if isinstance(told, Mapping) else None
-    if logprob is None:
-        raise ReplyError("log-probabilities in an unknown form")
     given = [number(each, "logprob") for each in position.values()]
     known = [each for each in given if each is not None]
     return Token(

@@ -31,6 +31,7 @@ from leakage import (
 from leakage.gate import Limits
 from leakage.html.page import render
 from leakage.logs import truth_ratios
+from leakage.plain import paragraph, plain
 from leakage.records import Record
 from leakage.sampling import Outcome
 from leakage.sheets import Sheet
@@ -220,7 +221,7 @@ def show(arguments: argparse.Namespace) -> int:
         reference = arguments.reference
         return output(made, arguments, reference=reference, provenance={}, others=others)
     except (ValueError, OSError) as error:
-        print(f"lethe leakage report: {error}", file=sys.stderr)
+        print(f"lethe leakage report: {plain(str(error), lines=True)}", file=sys.stderr)
         return 2
 
 
@@ -241,6 +242,8 @@ def _write_html(made: Sequence[Record], arguments: argparse.Namespace, others: S
     )
     text = render(told, show_forbidden=arguments.show_forbidden)
     arguments.html.write_text(text, encoding="utf-8")
+    if arguments.show_forbidden:
+        arguments.html.chmod(0o600)
 
 
 def _ratios(arguments: argparse.Namespace) -> list[float | None] | None:
@@ -283,19 +286,20 @@ def show_difference(arguments: argparse.Namespace) -> int:
     try:
         found = diff.compare(load([arguments.before]), load([arguments.after]))
         if arguments.markdown:
-            parts = [sheets.markdown(contrasts.changes(found)), *contrasts.remarks(found)]
+            remarks = map(paragraph, contrasts.remarks(found))
+            parts = [sheets.markdown(contrasts.changes(found)), *remarks]
             arguments.markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     except (ValueError, OSError) as error:
-        print(f"lethe leakage diff: {error}", file=sys.stderr)
+        print(f"lethe leakage diff: {plain(str(error), lines=True)}", file=sys.stderr)
         return 2
     console = Console()
     console.print(sheets.drawn(contrasts.changes(found)))
     for remark in contrasts.remarks(found):
-        console.print(Text(remark))
+        console.print(Text(plain(remark)))
     if arguments.moved:
         for moved in found.moved:
             way = "worse" if moved.worse else "better"
-            console.print(Text(f"{way}: {moved.arm}: {moved.probe} ({moved.kind})"))
+            console.print(Text(plain(f"{way}: {moved.arm}: {moved.probe} ({moved.kind})")))
     return 1 if arguments.fail_if_worse and found.worse else 0
 
 
@@ -311,10 +315,10 @@ def show_gate(arguments: argparse.Namespace) -> int:
         if arguments.junit:
             arguments.junit.write_text(junit.to_junit(verdict), encoding="utf-8")
     except (ValueError, OSError) as error:
-        print(f"lethe leakage gate: {error}", file=sys.stderr)
+        print(f"lethe leakage gate: {plain(str(error), lines=True)}", file=sys.stderr)
         return UNREADABLE
     for check in verdict.checks:
-        print(check)
+        print(plain(str(check)))
     print(verdict.outcome.value)
     return _STATUS[verdict.outcome]
 
@@ -358,7 +362,7 @@ def output(
     report.render(shown, console=console, details=arguments.details)
     _show_curves(summary, _places(arguments))
     for note in notes:
-        console.print(Text(note))
+        console.print(Text(plain(note)))
     apart = {origin.CAPTION: others, published.CAPTION: published.beside(made)}
     beside = {name: sheet for name, sheet in apart.items() if sheet is not None and sheet.rows}
     if arguments.details:
@@ -370,12 +374,13 @@ def output(
         text = json.dumps(report.to_json(summary, provenance=known), indent=2)
         arguments.json.write_text(text + "\n", encoding="utf-8")
     if arguments.markdown:
-        parts = [report.to_markdown(summary).rstrip("\n"), *notes]
+        parts = [report.to_markdown(summary).rstrip("\n"), *map(paragraph, notes)]
         for name, sheet in beside.items():
             parts += [f"## {name}", sheets.markdown(sheet)]
         arguments.markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     numbers = origin.numbers_alone(made)
     silent = [each.arm for each in summary.timings if each.n == 0 and each.arm not in numbers]
     if silent:
-        print(f"lethe leakage: every draw of {', '.join(silent)} failed", file=sys.stderr)
+        named = plain(", ".join(silent))
+        print(f"lethe leakage: every draw of {named} failed", file=sys.stderr)
     return 1 if silent else 0

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, get_args
 from leakage.probes import ATTACK, MEMBERSHIP, Split
 
 VERSION = 1
+_HUGE = 1e15  # no time, no count and no logarithm is as large
 
 # Kinds of records in which nothing was answered: they say what an arm finds likely or gives away.
 LIKELIHOOD = "likelihood"
@@ -267,6 +268,8 @@ def _check_types(row: dict[str, Any], where: str) -> None:
     for name, value in row.items():
         if not isinstance(value, _TYPES[name]):
             raise RecordError(f"{where}: {name}: has the wrong type")
+        if isinstance(value, float | int) and not abs(value) < _HUGE:
+            raise RecordError(f"{where}: {name}: is no number to count with")
     if row["split"] not in get_args(Split):
         raise RecordError(f"{where}: split: one of {', '.join(get_args(Split))}")
 
@@ -286,6 +289,8 @@ def _likelihood(given: object, where: str) -> Likelihood:
     if role not in get_args(Role):
         raise RecordError(f"{where}: likelihoods: role: one of {', '.join(get_args(Role))}")
     fits = _numbers(logprobs, float | int) and (ranks is None or _numbers(ranks, int))
+    if fits and not all(-_HUGE < value <= 1 for value in logprobs):
+        raise RecordError(f"{where}: likelihoods: log-probabilities that are none")
     if not fits or not (standard is None or _numbers(standard, float | int)):
         raise RecordError(f"{where}: likelihoods: has the wrong type")
     return Likelihood(
@@ -298,7 +303,8 @@ def _likelihood(given: object, where: str) -> Likelihood:
 
 def _measured(given: object) -> bool:
     return isinstance(given, dict) and all(
-        value is None or (isinstance(value, float | int) and not isinstance(value, bool))
+        value is None
+        or (isinstance(value, float | int) and not isinstance(value, bool) and abs(value) < 1e300)
         for value in given.values()
     )
 

@@ -155,7 +155,13 @@ def test_when_a_model_was_loaded_is_no_part_of_its_fingerprint() -> None:
     }
 
 
-@pytest.mark.parametrize("given", [None, [], [3], [{}], [{"5": {"logprob": "x"}}], [{"5": 3}]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(None, [], [3], [{}], [{"5": {"logprob": "x"}}], [{"5": 3}]),
+        *([{"5": {"logprob": value}}] for value in (1000.0, 10**400, -1e308, True, float("nan"))),
+    ],
+)
 def test_log_probabilities_of_another_form_are_errors(given: object) -> None:
     with pytest.raises(ReplyError):
         tokens_of(given)

@@ -58,6 +58,8 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ({"kind": "attack:"}, "kind: names no attack; write 'attack:NAME'"),
         ({"answers": []}, "answers: is not usable; give a list"),
         ({"answers": "Tarn Hollow"}, "answers: is not usable; give a list"),
+        ({"prompt": "half \ud800"}, "prompt: holds half a surrogate pair"),
+        ({"answers": ["half \ud800"]}, "answers[0]: holds half a surrogate pair"),
         ({"answers": ["Tarn", "?!"]}, "answers[1]: holds no letter and no digit"),
         ({"answers": [3]}, "answers[0]: holds no letter"),
         ({"anwsers": []}, "anwsers: unknown key; did you mean 'answers'?"),

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+_HUGE = 1e300  # larger whole numbers are no floating-point ones
+
 
 class LogError(ValueError):
     """A log that is not understood. Names the file and the line or the key."""
@@ -94,6 +96,8 @@ class Row:
             return None
         if not isinstance(value, float | int) or isinstance(value, bool):
             raise self.fault(key, "is no number")
+        if not abs(value) < _HUGE:
+            raise self.fault(key, "is no number to count with")
         return float(value)
 
 
