@@ -66,7 +66,7 @@ class Allowed:
 
 
 async def allowed(client: httpx.AsyncClient, arm: Arm, *, limits: Limits) -> Allowed:
-    """What the arm does when it is asked for it; one request each, and up to eight for prefill."""
+    """What the arm does when it is asked for it; one request each, and up to eleven for prefill."""
     found: set[Need] = set()
     unknown: set[Need] = set()
     sure = True

@@ -108,6 +108,6 @@ def whole(paths: Iterable[Path]) -> Numbers:
                 found[kept["arm"]] = {
                     k: None if v is None else float(v) for k, v in kept["whole"].items()
                 }
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
             raise RecordError(f"{about}: is no description of a run") from None
     return found

@@ -37,17 +37,23 @@ _TRIES = (
     _Try("Which is the longest word in: a rhinoceros sleeps?", "It is the word rhinoc", "eros"),
 )
 _ENOUGH = 2  # of them that must be gone on with
+# Two beginnings of an answer to the last, one of which begins the other.
+_SHORT, _LONG = "The longest", "The longest word of these is rhinoceros"
 
 
 async def goes_on(ask: Ask, *, tells_tokens: bool) -> bool | None:
     """Whether it does. `ask` sends fields of a chat; `tells_tokens`: of prompts, as vLLM does.
 
     Tokens settle it: an answer left open is how a longer one begins, a closed one is followed by
-    something else. Without them, answers cut off inside a word are to be gone on with: true where
-    two of three are, false where every one is refused or answered as if nothing had been begun.
+    something else. So do their counts, where one that is to be gone on with takes fewer than the
+    same as a turn that is over. Without either, answers cut off inside a word are to be gone on
+    with: true where two of three are, false where every one is refused or answered as if nothing
+    had been begun.
     """
     if tells_tokens and (left_open := await _left_open(ask)) is not None:
         return left_open
+    if await _counted_open(ask):
+        return True
     found = [await _tried(each, ask) for each in _TRIES]
     if found.count(True) >= _ENOUGH:
         return True
@@ -55,9 +61,8 @@ async def goes_on(ask: Ask, *, tells_tokens: bool) -> bool | None:
 
 
 async def _left_open(ask: Ask) -> bool | None:
-    short, long = "The longest", "The longest word of these is rhinoceros"
     try:
-        one, other = await _prompt(short, ask), await _prompt(long, ask)
+        one, other = await _prompt(_SHORT, ask), await _prompt(_LONG, ask)
     except ReplyError:
         return None
     # The last token may have grown into the next word; a turn that is closed has more behind it.
@@ -71,6 +76,27 @@ async def _prompt(begun: str, ask: Ask) -> list[Token]:
     if attempt.error is not None:
         raise ReplyError(attempt.error)
     return tokens_of(attempt.reply.body.get("prompt_logprobs"))
+
+
+async def _counted_open(ask: Ask) -> bool:
+    """Whether the arm's own counts of the prompt's tokens show it; no other count shows it not."""
+    turns = _turns(_TRIES[-1].question, _SHORT)
+    one = await ask({"messages": turns, **_GO_ON, "max_tokens": 1})
+    if one.error is not None or one.reply.tokens_in is None:
+        return False
+    short = one.reply.tokens_in
+    # A longer beginning must count: it may have been left out.
+    others = (
+        {"messages": turns, "max_tokens": 1},
+        {"messages": _turns(_TRIES[-1].question, _LONG), **_GO_ON, "max_tokens": 1},
+    )
+    for fields in others:
+        more = await ask(fields)
+        if more.error is not None or more.reply.tokens_in is None:
+            return False
+        if more.reply.tokens_in <= short:
+            return False
+    return True
 
 
 async def _tried(given: _Try, ask: Ask) -> bool | None:

@@ -274,7 +274,7 @@ def screens(paths: Sequence[Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in paths:
         beside = (path if path.is_dir() else path.parent) / "run.json"
-        with suppress(OSError, ValueError, TypeError, AttributeError):
+        with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
             for arm in json.loads(beside.read_text("utf-8")).get("arms", ()):
                 if isinstance(arm.get("encoder"), str):
                     found[str(arm["name"])] = arm["encoder"]

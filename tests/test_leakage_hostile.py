@@ -286,3 +286,14 @@ def test_a_model_that_says_half_a_letter_stops_no_run(tmp_path: Path) -> None:
     assert {record.error for record in said} == {None}
     assert {"\ufffd" in (record.answer or "") for record in said} == {True}
     assert render(story(said), show_forbidden=True)
+
+
+def test_a_run_described_by_absurd_json_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records.write(tmp_path / "records.jsonl", [RECORD])
+    about = '{"format": "lethe-leakage-import", "arm": "a", "whole": {"x": %s}}'
+    for text in (about % 10**400, about % ("[" * 5_000), "[" * 100_000):
+        (tmp_path / "run.json").write_text(text)
+        assert lethe_leakage("report", tmp_path) == 2
+        assert "run.json: is no description of a run" in capsys.readouterr().err

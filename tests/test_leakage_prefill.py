@@ -149,3 +149,31 @@ def test_the_prompts_tokens_settle_it_whatever_is_said(closed: bool) -> None:
     told = found(Tokens(closed=closed))
     assert ("prefill" in told.needs) is not closed
     assert "prefill" not in told.unknown
+
+
+class Counts(httpx.AsyncBaseTransport):
+    """An API that tells no tokens but counts them, a word each, and says nothing that helps.
+
+    `how` is what it does with a begun answer: leave it open, close it or leave it out.
+    """
+
+    def __init__(self, how: str) -> None:
+        self._how = how
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        messages = body.get("messages", [])
+        open_ = bool(body.get("continue_final_message"))
+        if self._how == "out" and open_:
+            messages = [each for each in messages if each["role"] != "assistant"]
+        count = sum(len(each["content"].split()) + 1 for each in messages) + 1
+        count -= 2 if self._how == "open" and open_ else 0
+        choice = {"message": {"content": "... hm"}, "finish_reason": "length"}
+        usage = {"prompt_tokens": count, "completion_tokens": 1}
+        return httpx.Response(200, json={"choices": [choice], "usage": usage})
+
+
+@pytest.mark.parametrize("how", ["open", "closed", "out"])
+def test_counts_of_tokens_show_a_turn_left_open_and_nothing_else(how: str) -> None:
+    told = found(Counts(how))
+    assert (how == "open") is ("prefill" in told.needs)
