@@ -45,8 +45,8 @@ HOSTILE = {
     "rich": "[/red][link=http://evil.example]here[/link] [bold]",
     "formula": '=HYPERLINK("http://evil.example","x")',
     "section": "a model that never knew",
-    "long": "w" * 20_000,
-    "words": "word " * 4_000,
+    "long": "w" * 6_000,
+    "words": "word " * 1_000,
 }
 SECRET = "Xyzzyquark"
 
