@@ -15,11 +15,10 @@ from leakage.arms import Arm
 from leakage.attacks.turns import Need
 from leakage.calls import Attempt, Limits, call
 from leakage.chat import ReplyError, parse
-
-PROMPT_TOP = 20  # alternatives a token of the prompt: what vLLM tells unless it is told otherwise
+from leakage.prefill import goes_on
+from leakage.prompt_tokens import TOP
 
 _QUESTION = [{"role": "user", "content": "Name three colours of the rainbow."}]
-_BEGUN = [*_QUESTION, {"role": "assistant", "content": "Red, orange and"}]
 _TEXT = "The colours of the rainbow are"
 _TOOL = {
     "type": "function",
@@ -39,12 +38,7 @@ _CHAT: Mapping[Need, Mapping[str, Any]] = {
     "stop": {"messages": _QUESTION, "stop": ["\n"]},
     "logprobs": {"messages": _QUESTION, "logprobs": True, "top_logprobs": 2},
     "prompt_logprobs": {"messages": _QUESTION, "prompt_logprobs": 0, "max_tokens": 1},
-    "prompt_top": {"messages": _QUESTION, "prompt_logprobs": PROMPT_TOP, "max_tokens": 1},
-    "prefill": {
-        "messages": _BEGUN,
-        "continue_final_message": True,
-        "add_generation_prompt": False,
-    },
+    "prompt_top": {"messages": _QUESTION, "prompt_logprobs": TOP, "max_tokens": 1},
     "tools": {
         "messages": _QUESTION,
         "tools": [_TOOL],
@@ -61,24 +55,40 @@ _SHORT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Everything of `Need` that an arm does; `sure` where no request failed in passing."""
+    """Everything of `Need` that an arm does; `sure` where no request failed in passing.
+
+    `unknown` is what it may do: what it answered does not tell.
+    """
 
     needs: frozenset[Need]
     sure: bool = True
+    unknown: frozenset[Need] = frozenset()
 
 
 async def allowed(client: httpx.AsyncClient, arm: Arm, *, limits: Limits) -> Allowed:
-    """What the arm does when it is asked for it; one request each."""
+    """What the arm does when it is asked for it; one request each, and up to eleven for prefill."""
     found: set[Need] = set()
+    unknown: set[Need] = set()
     sure = True
+
+    async def ask(path: str, fields: Mapping[str, Any]) -> Attempt:
+        nonlocal sure
+        body = {"model": arm.model, "max_tokens": _TOKENS, **fields}
+        attempt = await call(client, f"{arm.base_url}/{path}", body, limits=limits)
+        sure = sure and not attempt.transient and attempt.status is not None
+        return attempt
+
     for path, asked in (("chat/completions", _CHAT), ("completions", _TEXTS)):
         for need, fields in asked.items():
-            body = {"model": arm.model, "max_tokens": _TOKENS, **fields}
-            attempt = await call(client, f"{arm.base_url}/{path}", body, limits=limits)
-            sure = sure and not attempt.transient and attempt.status is not None
+            attempt = await ask(path, fields)
             if attempt.error is None and attempt.status == 200 and _DONE[need](attempt):
                 found.add(need)
-    return Allowed(frozenset(found), sure)
+    begun = await goes_on(
+        lambda fields: ask("chat/completions", fields), tells_tokens="prompt_logprobs" in found
+    )
+    if begun is not False:
+        (unknown if begun is None else found).add("prefill")
+    return Allowed(frozenset(found), sure, frozenset(unknown))
 
 
 async def listed(client: httpx.AsyncClient, arm: Arm) -> Mapping[str, Any]:
@@ -123,11 +133,6 @@ def _tells_alternatives(attempt: Attempt) -> bool:
     return isinstance(given, list) and any(isinstance(e, dict) and len(e) > 2 for e in given)
 
 
-def _went_on(attempt: Attempt) -> bool:
-    # Who begins anew has not gone on: the beginning is repeated.
-    return attempt.reply.spoke and not attempt.reply.content.lstrip().startswith("Red, orange and")
-
-
 _DONE: Mapping[Need, Callable[[Attempt], bool]] = {
     "n": lambda attempt: len(_choices(attempt)) == 2,
     "stream": lambda attempt: attempt.reply.spoke or attempt.reply.finish_reason is not None,
@@ -136,7 +141,6 @@ _DONE: Mapping[Need, Callable[[Attempt], bool]] = {
     "logprobs": lambda attempt: any(attempt.reply.alternatives),
     "prompt_logprobs": lambda attempt: bool(attempt.reply.body.get("prompt_logprobs")),
     "prompt_top": _tells_alternatives,
-    "prefill": _went_on,
     "tools": lambda attempt: _says(attempt, "tool_calls"),
     "completions": lambda attempt: any(isinstance(c.get("text"), str) for c in _choices(attempt)),
     "echo": lambda attempt: attempt.reply.content.startswith(_TEXT),

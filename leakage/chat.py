@@ -27,6 +27,29 @@ _SILENT = frozenset(
     }
 )
 _DEEPEST = 32
+_MOST_TOKENS = 2**31  # of one answer; whoever counts more counts nothing
+# Where a model's words stand, as records name it: another name of a field is words, too.
+_CHANNELS = frozenset(
+    {
+        "annotations",
+        "audio",
+        "content",
+        "function_call",
+        "logprobs",
+        "reasoning",
+        "reasoning_content",
+        "refusal",
+        "tool_calls",
+    }
+)
+# How OpenAI's API and its likes say that an answer ended.
+_REASONS = frozenset(
+    {
+        *("abort", "cancelled", "content_filter", "end_turn", "eos", "eos_token", "error"),
+        *("function_call", "length", "max_tokens", "other", "refusal", "stop", "stop_sequence"),
+        *("tool_calls", "tool_use"),
+    }
+)
 
 
 class ReplyError(ValueError):
@@ -101,11 +124,12 @@ class Reply:
 
     @property
     def channels(self) -> dict[str, str]:
-        """What was said on each field: `content`, `tool_calls`, `logprobs`, …, over all choices."""
+        """What was said on each field: `content`, `tool_calls`, …, `other`, over all choices."""
         found: dict[str, str] = {}
         for path, parts in self._said.items():
             inner = path[1] in {"message", "delta"} and len(path) > 2
             name = "content" if path[1] == "text" else path[2] if inner else path[1]
+            name = name if name in _CHANNELS else "other"
             found[name] = "\n".join([*([found[name]] if name in found else []), "".join(parts)])
         return found
 
@@ -129,11 +153,19 @@ class Reply:
             raise ReplyError("a choice that is no object")
         reason = choice.get("finish_reason")
         if isinstance(reason, str):
-            self.finish_reason = reason
+            self._finish(reason, str(choice.get("index", 0)))
         if choice.get("index", 0) == 0:
             self.alternatives += _alternatives(choice.get("logprobs"))
         for path, text in _spoken(choice, (str(choice.get("index", 0)),)):
             self._said.setdefault(path, []).append(text)
+
+    def _finish(self, reason: str, choice: str) -> None:
+        """A reason is a word of the protocol; anything else was said, and is not kept as one."""
+        if reason.casefold() in _REASONS:
+            self.finish_reason = reason
+        else:
+            self.finish_reason = "other"
+            self._said.setdefault((choice, "finish_reason"), []).append(_whole(reason))
 
     def _count(self, usage: object) -> None:
         if isinstance(usage, dict):
@@ -169,7 +201,7 @@ def _spoken(value: object, path: Path) -> Iterator[tuple[Path, str]]:
     if len(path) > _DEEPEST:
         raise ReplyError("an answer nested too deeply to be read")
     if isinstance(value, str):
-        yield path, value
+        yield path, _whole(value)
     elif isinstance(value, dict):
         for key, item in value.items():
             if key not in _SILENT:
@@ -179,6 +211,13 @@ def _spoken(value: object, path: Path) -> Iterator[tuple[Path, str]]:
             # Deltas of tool calls say which call they continue; other lists only grow.
             at = item.get("index", "*") if isinstance(item, dict) else "*"
             yield from _spoken(item, (*path, str(at)))
+
+
+def _whole(text: str) -> str:
+    """JSON can hold half a surrogate pair, and no file and no request can."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _alternatives(logprobs: object) -> Iterator[tuple[str, ...]]:
@@ -193,4 +232,6 @@ def _alternatives(logprobs: object) -> Iterator[tuple[str, ...]]:
 
 
 def _number(value: object, otherwise: int | None) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
+    if not isinstance(value, int) or isinstance(value, bool):
+        return otherwise
+    return value if 0 <= value < _MOST_TOKENS else otherwise

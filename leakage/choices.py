@@ -25,8 +25,17 @@ def choosing(question: str, shown: Sequence[str]) -> str:
     """The question with lettered options. Raises ValueError for more than there are letters."""
     if len(shown) > len(LETTERS):
         raise ValueError(f"at most {len(LETTERS)} options")
+    return f"{question}{_lettered(shown)}"
+
+
+def unlisted(prompt: str, shown: Sequence[str]) -> str:
+    """The question alone, where `choosing` listed the options behind it."""
+    return prompt.removesuffix(_lettered(shown))
+
+
+def _lettered(shown: Sequence[str]) -> str:
     listed = "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, shown, strict=False))
-    return f"{question}\n{listed}\nAnswer with one letter."
+    return f"\n{listed}\nAnswer with one letter."
 
 
 def chosen(said: str, shown: Sequence[str]) -> str:

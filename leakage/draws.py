@@ -22,12 +22,21 @@ from leakage.records import Record
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An arm that was found: who it is made of, what it allows, and a client to ask it with."""
+    """An arm that was found: who it is made of, what it allows, and a client to ask it with.
+
+    unknown   what it may allow, which could not be told; it counts as not allowed
+    """
 
     arm: Arm
     client: httpx.AsyncClient = field(repr=False)
     allows: frozenset[Need] = frozenset()
     fingerprint: str = ""
+    unknown: frozenset[Need] = frozenset()
+
+    def lacking(self, needs: frozenset[Need]) -> str:
+        """What it does not allow of these, in words; empty where it allows all."""
+        missing = sorted(needs - self.allows)
+        return ", ".join(f"{need} (unknown)" if need in self.unknown else need for need in missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +98,8 @@ class _Talk:
 async def draw(task: Task, asked: Asked, manner: Manner) -> Record:
     """Play the attack to its end, or until a turn fails; a record in any case."""
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    missing = task.lacking - asked.allows
-    if missing:
-        return _record(task, asked, manner, talk=_Talk(), at=at, lacks=", ".join(sorted(missing)))
+    if lacks := asked.lacking(task.lacking):
+        return _record(task, asked, manner, talk=_Talk(), at=at, lacks=lacks)
     talk = await _played(task, asked, manner)
     record = _record(task, asked, manner, talk=talk, at=at)
     if task.attack is not None or task.probe.choices or talk.error is not None:
@@ -223,6 +231,7 @@ def _record(  # noqa: PLR0913 - where everything about a draw comes together
         length=len(text),
         span=longest_run(text, probe.answers),
         lacks=lacks,
+        options=len(probe.choices) if probe.choices and task.attack is None else None,
     )
 
 

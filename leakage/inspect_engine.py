@@ -244,7 +244,7 @@ def records_of(path: Path, *, arm: str | None = None) -> list[Record]:
 
 
 def _record(sample: EvalSample, *, run: str, arm: str) -> Record:
-    probe, _ = _of(sample.metadata)
+    probe, attack = _of(sample.metadata)
     error = "the sample failed" if sample.error is not None else None
     answered = _answered(sample.metadata)
     settled = answered or error is None
@@ -277,4 +277,5 @@ def _record(sample: EvalSample, *, run: str, arm: str) -> Record:
         tokens_out=usage.output_tokens if usage else None,
         answer_sha256=sha256(text.encode(errors="replace")).hexdigest(),
         length=len(text),
+        options=len(probe.choices) if probe.choices and attack is None else None,
     )

@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from leakage.plain import plain
 from leakage.records import MEASURED, Record
 from leakage.statistics import Count, Rate, clopper_pearson, clustered
 
@@ -116,9 +117,9 @@ def table(found: Sequence[Row], *, split: str) -> Table | None:
     drawn = Table(title=f"{split}: answers that came out, % [95 %]", title_justify="left")
     drawn.add_column("attack", overflow="fold")
     for arm in arms:
-        drawn.add_column(Text(arm), justify="right", overflow="fold")
+        drawn.add_column(Text(plain(arm)), justify="right", overflow="fold")
     for attack in dict.fromkeys(row.attack for row in of_split):
-        drawn.add_row(attack, *(Text(_told(cells.get((attack, arm)))) for arm in arms))
+        drawn.add_row(Text(plain(attack)), *(Text(_told(cells.get((attack, arm)))) for arm in arms))
     return drawn
 
 

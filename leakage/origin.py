@@ -37,6 +37,17 @@ def sources(records: Iterable[Record]) -> dict[str, str]:
     return {record.arm: record.source for record in records if record.source is not None}
 
 
+def numbers_alone(records: Iterable[Record]) -> set[str]:
+    """Arms whose logs hold what was measured, and no answer and no failed draw."""
+    read: set[str] = set()
+    told: set[str] = set()
+    for record in records:
+        (told if record.spoken or record.error is not None else read).add(record.arm)
+        if record.source is None:
+            told.add(record.arm)
+    return read - told
+
+
 def notes(records: Sequence[Record]) -> list[str]:
     """A sentence for each arm that was not measured here."""
     told = []
@@ -97,6 +108,6 @@ def whole(paths: Iterable[Path]) -> Numbers:
                 found[kept["arm"]] = {
                     k: None if v is None else float(v) for k, v in kept["whole"].items()
                 }
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
             raise RecordError(f"{about}: is no description of a run") from None
     return found

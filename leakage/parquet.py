@@ -17,6 +17,8 @@ def write(path: Path, records: Iterable[Record]) -> None:
     arrow, parquet = _pyarrow()
     rows = [to_row(record) for record in records]
     schema = _schema(arrow).with_metadata({_KIND: str(VERSION).encode()})
+    path.touch(mode=0o600)
+    path.chmod(0o600)  # answers, where they were kept, are in it
     parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), path, compression="zstd")
 
 

@@ -18,6 +18,7 @@ Role = Literal["system", "user", "assistant"]
 Split = Literal["forget", "neighbour", "retain", "world", "holdout"]
 
 ATTACK = "attack:"
+PLACE = "{answer}"  # of the answer in a sentence
 MEMBERSHIP = "membership"  # kind of texts that are not asked for, only found likely or not
 
 _SHOWN = 20  # mistakes in one message; whoever has more has made one mistake many times
@@ -51,6 +52,8 @@ class Probe:
     choices    what the prompt offers to choose from, in the order of its letters; then the answer
                leaks where it is chosen, and not where it is merely said
     wrong      false answers in the words of the right one
+    sentence   how an answer is said whole, with `{answer}` in its place: log-probabilities are of
+               that sentence with the first of `answers`, and with each of `wrong`
     paraphrase the answer in other words, for the truth ratio
     notes      free; kept and not read
     """
@@ -65,6 +68,7 @@ class Probe:
     subject: str = field(default="", repr=False)
     choices: tuple[str, ...] = field(default=(), repr=False)
     wrong: tuple[str, ...] = field(default=(), repr=False)
+    sentence: str = field(default="", repr=False)
     paraphrase: str = field(default="", repr=False)
     notes: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
@@ -77,6 +81,13 @@ class Probe:
     def innocent(self) -> bool:
         """Whether the answer must come back."""
         return self.split != "forget"
+
+    def whole(self, answer: str) -> str:
+        """An answer as it is said whole; as it is where the probe has no sentence."""
+        if not self.sentence:
+            return answer
+        begins = self.sentence.startswith(PLACE)
+        return self.sentence.replace(PLACE, answer[0].upper() + answer[1:] if begins else answer)
 
     @property
     def turns(self) -> list[dict[str, str]]:
@@ -147,7 +158,7 @@ def row(probe: Probe) -> dict[str, Any]:
     }
     if probe.messages:
         found["messages"] = [{"role": m.role, "content": m.content} for m in probe.messages]
-    for name in ("subject", "choices", "wrong", "paraphrase"):
+    for name in ("subject", "choices", "wrong", "sentence", "paraphrase"):
         if getattr(probe, name):
             found[name] = getattr(probe, name)
     if probe.notes:
@@ -199,12 +210,15 @@ def _probe(row: dict[str, Any]) -> Probe:
         subject=_text(row, "subject") if "subject" in row else "",
         choices=_texts(row, "choices") if "choices" in row else (),
         wrong=_texts(row, "wrong") if "wrong" in row else (),
+        sentence=_text(row, "sentence") if "sentence" in row else "",
         paraphrase=_text(row, "paraphrase") if "paraphrase" in row else "",
         notes=_notes(row),
     )
     if probe.kind == ATTACK:
         raise ProbeError(f"kind: names no attack; write '{ATTACK}NAME'")
     _check_choices(probe)
+    if probe.sentence and probe.sentence.count(PLACE) != 1:
+        raise ProbeError(f"sentence: write {PLACE} once, where the answer stands")
     if probe.split == "holdout" and probe.asked:
         raise ProbeError(
             f"split: 'holdout' is for texts that no arm has seen; write kind '{MEMBERSHIP}' too"
@@ -222,7 +236,7 @@ def _text(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
     if not isinstance(value, str) or not value.strip():
         raise ProbeError(f"{key}: {_fault(row, key)}; give a text that is not empty")
-    return value
+    return _paired(value, key)
 
 
 def _one_of(row: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:
@@ -239,7 +253,16 @@ def _texts(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
     for number, text in enumerate(given):
         if not isinstance(text, str) or not words(text):
             raise ProbeError(f"{key}[{number}]: holds no letter and no digit; nothing matches it")
+        _paired(text, f"{key}[{number}]")
     return tuple(given)
+
+
+def _paired(text: str, where: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ProbeError(f"{where}: holds half a surrogate pair; write the whole letter") from None
+    return text
 
 
 def _check_choices(probe: Probe) -> None:

@@ -30,6 +30,8 @@ from leakage import (
 )
 from leakage.gate import Limits
 from leakage.html.page import render
+from leakage.logs import truth_ratios
+from leakage.plain import paragraph, plain
 from leakage.records import Record
 from leakage.sampling import Outcome
 from leakage.sheets import Sheet
@@ -107,6 +109,13 @@ def _register_report(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="what making an arm took, for the costs and the break-even",
+    )
+    parser.add_argument(
+        "--retrained-log",
+        metavar="FILE",
+        type=Path,
+        help="a retrained model's TOFU_EVAL.json, eval_log_aggregated.json or list of truth "
+        "ratios: for the forget quality of open-unlearning's logs of the same forget set",
     )
     parser.add_argument(
         "--forgotten",
@@ -212,7 +221,7 @@ def show(arguments: argparse.Namespace) -> int:
         reference = arguments.reference
         return output(made, arguments, reference=reference, provenance={}, others=others)
     except (ValueError, OSError) as error:
-        print(f"lethe leakage report: {error}", file=sys.stderr)
+        print(f"lethe leakage report: {plain(str(error), lines=True)}", file=sys.stderr)
         return 2
 
 
@@ -227,11 +236,20 @@ def _write_html(made: Sequence[Record], arguments: argparse.Namespace, others: S
         published=published.beside(made),
         others=others,
         alike=arguments.similar_from,
+        ratios=_ratios(arguments),
         screens=screens(arguments.records),
         places=_places(arguments),
     )
     text = render(told, show_forbidden=arguments.show_forbidden)
     arguments.html.write_text(text, encoding="utf-8")
+    if arguments.show_forbidden:
+        arguments.html.chmod(0o600)
+
+
+def _ratios(arguments: argparse.Namespace) -> list[float | None] | None:
+    """Raises LogError, OSError."""
+    path = getattr(arguments, "retrained_log", None)
+    return None if path is None else truth_ratios.read(path)
 
 
 def _placed(option: str, text: str) -> tuple[str, float]:
@@ -256,7 +274,7 @@ def screens(paths: Sequence[Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in paths:
         beside = (path if path.is_dir() else path.parent) / "run.json"
-        with suppress(OSError, ValueError, TypeError, AttributeError):
+        with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
             for arm in json.loads(beside.read_text("utf-8")).get("arms", ()):
                 if isinstance(arm.get("encoder"), str):
                     found[str(arm["name"])] = arm["encoder"]
@@ -268,19 +286,20 @@ def show_difference(arguments: argparse.Namespace) -> int:
     try:
         found = diff.compare(load([arguments.before]), load([arguments.after]))
         if arguments.markdown:
-            parts = [sheets.markdown(contrasts.changes(found)), *contrasts.remarks(found)]
+            remarks = map(paragraph, contrasts.remarks(found))
+            parts = [sheets.markdown(contrasts.changes(found)), *remarks]
             arguments.markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     except (ValueError, OSError) as error:
-        print(f"lethe leakage diff: {error}", file=sys.stderr)
+        print(f"lethe leakage diff: {plain(str(error), lines=True)}", file=sys.stderr)
         return 2
     console = Console()
     console.print(sheets.drawn(contrasts.changes(found)))
     for remark in contrasts.remarks(found):
-        console.print(Text(remark))
+        console.print(Text(plain(remark)))
     if arguments.moved:
         for moved in found.moved:
             way = "worse" if moved.worse else "better"
-            console.print(Text(f"{way}: {moved.arm}: {moved.probe} ({moved.kind})"))
+            console.print(Text(plain(f"{way}: {moved.arm}: {moved.probe} ({moved.kind})")))
     return 1 if arguments.fail_if_worse and found.worse else 0
 
 
@@ -296,10 +315,10 @@ def show_gate(arguments: argparse.Namespace) -> int:
         if arguments.junit:
             arguments.junit.write_text(junit.to_junit(verdict), encoding="utf-8")
     except (ValueError, OSError) as error:
-        print(f"lethe leakage gate: {error}", file=sys.stderr)
+        print(f"lethe leakage gate: {plain(str(error), lines=True)}", file=sys.stderr)
         return UNREADABLE
     for check in verdict.checks:
-        print(check)
+        print(plain(str(check)))
     print(verdict.outcome.value)
     return _STATUS[verdict.outcome]
 
@@ -329,7 +348,13 @@ def output(
     """
     summary = origin.timeless(summarise(made, reference=reference), made)
     retrained, alike = arguments.retrained, arguments.similar_from
-    found = measure(made, arms=summary.arms, retrained=retrained, alike=alike)
+    found = measure(
+        made,
+        arms=summary.arms,
+        retrained=retrained,
+        alike=alike,
+        ratios=_ratios(arguments),
+    )
     stated = screens(getattr(arguments, "records", None) or ()) if _were_read(arguments) else {}
     summary = replace(summary, measures=found, screens=stated)
     console, notes = Console(), origin.notes(made)
@@ -337,7 +362,7 @@ def output(
     report.render(shown, console=console, details=arguments.details)
     _show_curves(summary, _places(arguments))
     for note in notes:
-        console.print(Text(note))
+        console.print(Text(plain(note)))
     apart = {origin.CAPTION: others, published.CAPTION: published.beside(made)}
     beside = {name: sheet for name, sheet in apart.items() if sheet is not None and sheet.rows}
     if arguments.details:
@@ -349,11 +374,13 @@ def output(
         text = json.dumps(report.to_json(summary, provenance=known), indent=2)
         arguments.json.write_text(text + "\n", encoding="utf-8")
     if arguments.markdown:
-        parts = [report.to_markdown(summary).rstrip("\n"), *notes]
+        parts = [report.to_markdown(summary).rstrip("\n"), *map(paragraph, notes)]
         for name, sheet in beside.items():
             parts += [f"## {name}", sheets.markdown(sheet)]
         arguments.markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    silent = [timing.arm for timing in summary.timings if timing.n == 0]
+    numbers = origin.numbers_alone(made)
+    silent = [each.arm for each in summary.timings if each.n == 0 and each.arm not in numbers]
     if silent:
-        print(f"lethe leakage: every draw of {', '.join(silent)} failed", file=sys.stderr)
+        named = plain(", ".join(silent))
+        print(f"lethe leakage: every draw of {named} failed", file=sys.stderr)
     return 1 if silent else 0

@@ -14,12 +14,14 @@ from typing import Any, Literal, Self, get_args
 from leakage.probes import ATTACK, MEMBERSHIP, Split
 
 VERSION = 1
+_HUGE = 1e15  # no time, no count and no logarithm is as large
 
 # Kinds of records in which nothing was answered: they say what an arm finds likely or gives away.
 LIKELIHOOD = "likelihood"
 EXTRACTION = "extraction"
 JUDGING = "judging"
-MEASURED = frozenset({LIKELIHOOD, MEMBERSHIP, EXTRACTION, JUDGING})
+CHOOSING = "choosing"
+MEASURED = frozenset({LIKELIHOOD, MEMBERSHIP, EXTRACTION, JUDGING, CHOOSING})
 
 
 class RecordError(ValueError):
@@ -82,6 +84,10 @@ class Record:
                     of such draws is not measurable. `answered`, `leak`, `blocked` are None
     likelihoods     what the arm finds how likely. Of the kinds `likelihood` and `membership`, in
                     which nothing is said
+    options         how many the question offers to choose from. Of plain questions, and of kind
+                    `choosing`; there, whether the option is right of which the arm finds likeliest
+    by_letter       the letter
+    by_text         the text, a byte; None where the arm does not say, or finds two as likely
     extraction      the share of the answer that came out by itself. Of kind `extraction`
     recall, f1      ROUGE-L of the first accepted answer alone, as TOFU and MUSE count. Of plain
                     questions; so are the next two
@@ -125,6 +131,9 @@ class Record:
     span: float | None = None
     lacks: str | None = None
     likelihoods: tuple[Likelihood, ...] | None = None
+    options: int | None = None
+    by_letter: bool | None = None
+    by_text: bool | None = None
     extraction: float | None = None
     recall: float | None = None
     f1: float | None = None
@@ -259,6 +268,8 @@ def _check_types(row: dict[str, Any], where: str) -> None:
     for name, value in row.items():
         if not isinstance(value, _TYPES[name]):
             raise RecordError(f"{where}: {name}: has the wrong type")
+        if isinstance(value, float | int) and not abs(value) < _HUGE:
+            raise RecordError(f"{where}: {name}: is no number to count with")
     if row["split"] not in get_args(Split):
         raise RecordError(f"{where}: split: one of {', '.join(get_args(Split))}")
 
@@ -278,6 +289,8 @@ def _likelihood(given: object, where: str) -> Likelihood:
     if role not in get_args(Role):
         raise RecordError(f"{where}: likelihoods: role: one of {', '.join(get_args(Role))}")
     fits = _numbers(logprobs, float | int) and (ranks is None or _numbers(ranks, int))
+    if fits and not all(-_HUGE < value <= 1 for value in logprobs):
+        raise RecordError(f"{where}: likelihoods: log-probabilities that are none")
     if not fits or not (standard is None or _numbers(standard, float | int)):
         raise RecordError(f"{where}: likelihoods: has the wrong type")
     return Likelihood(
@@ -290,7 +303,8 @@ def _likelihood(given: object, where: str) -> Likelihood:
 
 def _measured(given: object) -> bool:
     return isinstance(given, dict) and all(
-        value is None or (isinstance(value, float | int) and not isinstance(value, bool))
+        value is None
+        or (isinstance(value, float | int) and not isinstance(value, bool) and abs(value) < 1e300)
         for value in given.values()
     )
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leakage import contrasts, measures
+from leakage.plain import paragraph, plain
 from leakage.sheets import Sheet, drawn, interval, markdown, share
 from leakage.statistics import Middle, Rate
 from leakage.summary import Cell, Example, Summary, Timing
@@ -40,7 +41,7 @@ def render(summary: Summary, *, console: Console, details: bool = False) -> None
             console.print(drawn(compared, title="paired comparisons"))
         console.print(drawn(_times(summary)))
     for note in notes(summary):
-        console.print(Text(note))
+        console.print(Text(plain(note)))
 
 
 def render_examples(shown: Iterable[Example], *, console: Console) -> None:
@@ -48,9 +49,9 @@ def render_examples(shown: Iterable[Example], *, console: Console) -> None:
     for example in shown:
         table = Table(width=console.width)
         for arm in example.answers:
-            table.add_column(Text(arm), ratio=1, overflow="fold")
+            table.add_column(Text(plain(arm)), ratio=1, overflow="fold")
         table.add_row(*(Text(_cut(answer)) for answer in example.answers.values()))
-        console.print(Text(f"{example.family}: {_cut(example.prompt)}"))
+        console.print(Text(f"{plain(example.family)}: {_cut(example.prompt)}"))
         console.print(table)
 
 
@@ -65,7 +66,7 @@ def to_markdown(summary: Summary) -> str:
         _times(summary),
     ]
     tables = [markdown(sheet) for sheet in sheets if sheet.rows]
-    return "\n\n".join([*tables, *notes(summary)]) + "\n"
+    return "\n\n".join([*tables, *map(paragraph, notes(summary))]) + "\n"
 
 
 def to_json(summary: Summary, *, provenance: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -230,4 +231,4 @@ def added(timing: Timing) -> str:
 
 
 def _cut(answer: str) -> str:
-    return answer if len(answer) <= _LONGEST_ANSWER else f"{answer[:_LONGEST_ANSWER]} …"
+    return plain(answer, lines=True, most=_LONGEST_ANSWER)

@@ -29,6 +29,7 @@ from leakage.config import Config, Ready
 from leakage.data import Loaded
 from leakage.encoder import Encoder
 from leakage.measures import Finding
+from leakage.plain import plain
 from leakage.processes import ProcessError, running
 from leakage.records import Record
 from leakage.selection import chosen
@@ -150,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
         _keep(out, ready, plan, loaded, outcome, found, at=at, seconds=seconds)
         return _shown(outcome, arguments.json, found, seconds=seconds)
     except (ValueError, OSError) as error:
-        print(f"lethe leakage run: {error}", file=sys.stderr)
+        print(f"lethe leakage run: {plain(str(error), lines=True)}", file=sys.stderr)
         return 2
     except ProcessError as error:
         print(f"lethe leakage run: {error}", file=sys.stderr)
@@ -293,6 +294,7 @@ def _arm(
         "headers": sorted(arm.headers),
         "fingerprint": outcome.fingerprints[arm.name],
         "allows": sorted(outcome.allows[arm.name]),
+        "may_allow": sorted(outcome.unknown[arm.name]),
         "cost": dict(config.cost),
         "encoder": config.encoder,
         "lineage": json.loads(lineage.read_text("utf-8")) if lineage else None,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
+from leakage import plain
 from leakage.statistics import Rate
 
 
@@ -22,11 +23,12 @@ def drawn(sheet: Sheet, *, title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left")
     for number, heading in enumerate(sheet.titles):
         is_name = number == 0 or heading == "arm"
-        table.add_column(heading, justify="left" if is_name else "right", overflow="fold")
+        title_of = Text(plain.plain(heading))
+        table.add_column(title_of, justify="left" if is_name else "right", overflow="fold")
     for number, row in enumerate(sheet.rows):
         if number in sheet.starts and number:
             table.add_section()
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(plain.plain(text)) for text in row))
     return table
 
 
@@ -34,7 +36,7 @@ def markdown(sheet: Sheet) -> str:
     """As a table of Markdown."""
     lines = [sheet.titles, ["---"] * len(sheet.titles), *sheet.rows]
     return "\n".join(
-        "| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines
+        "| " + " | ".join(plain.markdown(text) for text in line) + " |" for line in lines
     )
 
 

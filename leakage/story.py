@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from leakage import measures, origin
 from leakage.html.page import Story
+from leakage.measures_logs import Ratios
 from leakage.probes import Probe
 from leakage.records import Record
 from leakage.sheets import Sheet
@@ -29,16 +30,17 @@ def story(  # noqa: PLR0913 (what a page is made of)
     others: Sheet | None = None,
     provenance: Mapping[str, str] | None = None,
     alike: float | None = None,
+    ratios: Ratios | None = None,
     screens: Mapping[str, str] | None = None,
     places: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Story:
     """Count, look and gather. Raises ValueError as `summarise`, `measure` and `look` do.
 
     `places` puts arms on curves, by what their places count; `screens` names screens' encoders;
-    `others` is what other programs measured.
+    `others` is what other programs measured; `ratios` as `measure` takes them.
     """
     summary = origin.timeless(summarise(records, reference=reference), records)
-    found = measure(records, arms=summary.arms, retrained=retrained, alike=alike)
+    found = measure(records, arms=summary.arms, retrained=retrained, alike=alike, ratios=ratios)
     summary = replace(summary, measures=found, screens=screens or {})
     if retrained is None and "retrained" in summary.arms:
         retrained = "retrained"

@@ -7,7 +7,14 @@ as blocked, where any of them was: draws of one probe are no independent evidenc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from leakage import measures_judge, measures_logprobs, measures_outcomes, measures_text
+from leakage import (
+    measures_choices,
+    measures_judge,
+    measures_logprobs,
+    measures_logs,
+    measures_outcomes,
+    measures_text,
+)
 from leakage.families import (
     ATTACKS,
     INNOCENT,
@@ -171,12 +178,14 @@ def measure(
     arms: Sequence[str],
     retrained: str | None = None,
     alike: float | None = None,
+    ratios: measures_logs.Ratios | None = None,
 ) -> tuple[Finding, ...]:
     """What answers and log-probabilities say of each arm, beside leaks and blocks.
 
     `retrained` is the arm that never knew, by default the one of that name; `alike`: from which
-    cosine on two answers say the same, by default what was measured for the encoder. Raises
-    ValueError where there is no arm of that name.
+    cosine on two answers say the same, by default what was measured for the encoder; `ratios`: a
+    retrained model's truth ratios, which those of open-unlearning's logs are held against. Raises
+    ValueError where there is no arm of that name, and where ratios are of another forget set.
     """
     if retrained is None and "retrained" in arms:
         retrained = "retrained"
@@ -188,7 +197,9 @@ def measure(
         *measures_outcomes.measured(records, arms=arms),
         *measures_text.measured(records, arms=arms, retrained=retrained, alike=alike),
         *measures_judge.measured(records, arms=arms),
+        *measures_choices.measured(records, arms=arms),
         *measures_logprobs.measured(records, arms=arms, retrained=retrained),
+        *measures_logs.measured(records, arms=arms, retrained=retrained, reference=ratios),
     )
 
 

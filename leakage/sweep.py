@@ -11,21 +11,22 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, get_args
 
-from leakage import extraction, judging, likelihoods
+from leakage import choosing, extraction, judging, likelihoods
 from leakage.arms import Arm, ArmError
 from leakage.attacks.turns import Attack, Need, Scene
 from leakage.calls import Limits, client_of, with_model
-from leakage.capabilities import allowed, fingerprint, listed
+from leakage.capabilities import Allowed, allowed, fingerprint, listed
 from leakage.draws import Asked, Manner, Task, draw
 from leakage.encoder import Encoder
 from leakage.judge import CASES, Judge
 from leakage.probes import MEMBERSHIP, Probe, digest
-from leakage.records import EXTRACTION, JUDGING, LIKELIHOOD, MEASURED, Record
+from leakage.records import CHOOSING, EXTRACTION, JUDGING, LIKELIHOOD, MEASURED, Record
 from leakage.scores import SCORER
 from leakage.shards import ASKED, Key, Shard, Shelf, gather, key_of
 
 WORDING = 1  # goes up whenever an attack of the same name asks otherwise than before
 
+_UNKNOWN = " (unknown)"  # behind what an arm may allow, in the file of it
 _GIVES_UP = 20  # draws of one arm in a row to which nobody answered at all
 
 Made = Callable[[Shard, Record], None]
@@ -41,7 +42,7 @@ class Sweep:
     attacks       by name
     attacked      the probes that attacks carry; open questions of kind `direct`
     asked         the probes that are put as they are
-    likelihoods   whether arms are asked how likely they find the answers
+    likelihoods   whether arms are asked how likely they find the answers, and which option
     membership    texts that arms are asked how likely they find, and not asked for
     extraction    whether arms are given more and more of the answers, until the rest comes out
     helper        whom attacks ask for words of their own; None asks the arm itself
@@ -79,13 +80,14 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a sweep left: all records in order, what each arm allows, and how much was asked now.
+    """What a sweep left: all records in order, what arms allow or may, and how much was asked now.
 
     `requests` counts those of this time alone; `kept` the records that were there before.
     """
 
     records: list[Record] = field(repr=False)
     allows: Mapping[str, frozenset[Need]]
+    unknown: Mapping[str, frozenset[Need]]
     fingerprints: Mapping[str, str]
     requests: int
     kept: int
@@ -120,13 +122,17 @@ async def found(stack: AsyncExitStack, arm: Arm, sweep: Sweep, shelf: Shelf) -> 
     )
     known = shelf.allowed(made)
     if known is None:
-        asked = await allowed(client, arm, limits=sweep.limits)
-        needs = asked.needs
-        if asked.sure:
-            shelf.allow(made, sorted(needs))
+        told = await allowed(client, arm, limits=sweep.limits)
+        if told.sure:
+            unsure = (f"{need}{_UNKNOWN}" for need in told.unknown)
+            shelf.allow(made, sorted([*told.needs, *unsure]))
     else:
-        needs = frozenset(need for need in get_args(Need) if need in known)
-    return Asked(arm, client, needs, made)
+        needs = get_args(Need)
+        told = Allowed(
+            frozenset(need for need in needs if need in known),
+            unknown=frozenset(need for need in needs if f"{need}{_UNKNOWN}" in known),
+        )
+    return Asked(arm, client, told.needs, made, told.unknown)
 
 
 def shards_of(
@@ -168,6 +174,7 @@ def _ways(sweep: Sweep) -> Iterator[tuple[str, Attack | None, tuple[Probe, ...]]
     if sweep.likelihoods:
         yield LIKELIHOOD, None, tuple(sweep.attacked)
         yield MEMBERSHIP, None, tuple(sweep.membership)
+        yield CHOOSING, None, tuple(p for p in sweep.asked if p.choices)
     if sweep.extraction:
         yield EXTRACTION, None, tuple(p for p in sweep.attacked if not p.innocent)
     if sweep.judge is not None:
@@ -192,6 +199,7 @@ async def run(
     return Outcome(
         records=gathered,
         allows={each.arm.name: each.allows for each in laid.asked},
+        unknown={each.arm.name: each.unknown for each in laid.asked},
         fingerprints={each.arm.name: each.fingerprint for each in laid.asked},
         requests=requests,
         kept=sum(len(shard.wanted) for shard in laid.shards) - sum(map(len, missing.values())),
@@ -308,6 +316,8 @@ async def _drawn(  # noqa: PLR0913, PLR0917 - one draw, and all that it needs
     if shard.name == JUDGING and manner.judge is not None:
         others = [o for o in sweep.attacked if o.id != probe.id and o.concept != probe.concept]
         return await judging.draw(probe, others[at:], number, manner.judge, manner, shard.key)
+    if shard.name == CHOOSING:
+        return await choosing.draw(probe, asked, manner, shard=shard.key)
     if shard.name in MEASURED:
         return await likelihoods.draw(probe, asked, manner, shard=shard.key)
     streamed = sweep.stream == "always" or (sweep.stream == "alternate" and (at + number) % 2 == 1)

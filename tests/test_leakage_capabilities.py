@@ -18,8 +18,8 @@ from leakage.calls import Limits
 from leakage.capabilities import Allowed, allowed, fingerprint, listed
 from leakage.chat import ReplyError
 from leakage.draws import Asked, Manner, Task, draw, longest_run, with_system
-from leakage.likelihoods import tokens_of
 from leakage.probes import Message, Probe
+from leakage.prompt_tokens import tokens_of
 from leakage.records import Record
 
 LIMITS = Limits(retries=0)
@@ -125,16 +125,14 @@ class Wire(httpx.AsyncBaseTransport):
 def test_fields_that_an_api_ignores_are_not_allowed() -> None:
     arm = Arm("a", "http://api.example/v1", "m")
     found = with_client(lambda c: allowed(c, arm, limits=LIMITS), transport=Wire())
-    # It goes on from a beginning, or so it seems: only what can be told is told.
-    assert found.needs == {"stop", "prefill"}
-    assert found.sure
+    assert found == Allowed(frozenset({"stop"}))
 
 
 @pytest.mark.parametrize(("status", "sure"), [(400, True), (503, False), (429, False)])
 def test_refusals_settle_it_and_failures_that_pass_do_not(status: int, sure: bool) -> None:
     arm = Arm("a", "http://api.example/v1", "m")
     found = with_client(lambda c: allowed(c, arm, limits=LIMITS), transport=Wire(status, "{}"))
-    assert found == Allowed(frozenset(), sure)
+    assert found == Allowed(frozenset(), sure, frozenset() if sure else frozenset({"prefill"}))
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '{"data": 3}', '{"data": [{"id": "other"}]}'])
@@ -157,7 +155,13 @@ def test_when_a_model_was_loaded_is_no_part_of_its_fingerprint() -> None:
     }
 
 
-@pytest.mark.parametrize("given", [None, [], [3], [{}], [{"5": {"logprob": "x"}}], [{"5": 3}]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(None, [], [3], [{}], [{"5": {"logprob": "x"}}], [{"5": 3}]),
+        *([{"5": {"logprob": value}}] for value in (1000.0, 10**400, -1e308, True, float("nan"))),
+    ],
+)
 def test_log_probabilities_of_another_form_are_errors(given: object) -> None:
     with pytest.raises(ReplyError):
         tokens_of(given)

@@ -151,3 +151,26 @@ def test_bytes_are_parsed_too() -> None:
     assert parse(b'{"a": 1}') == {"a": 1}
     with pytest.raises(ReplyError):
         parse(b"\xff")
+
+
+def test_what_stands_where_a_word_of_the_protocol_should_was_said() -> None:
+    reply = said(choice(message={"content": "No."}, finish_reason="Tarn Hollow"))
+    assert (reply.finish_reason, reply.text) == ("other", "Tarn Hollow\nNo.")
+    assert set(reply.channels) == {"content", "other"}
+    assert said(choice(finish_reason="content_filter")).finish_reason == "content_filter"
+
+
+def test_a_field_that_a_model_named_is_no_name_of_a_channel() -> None:
+    reply = said(choice(message={"Tarn Hollow": "Tarn Hollow", "content": "No."}))
+    assert reply.channels == {"other": "Tarn Hollow", "content": "No."}
+
+
+def test_half_a_surrogate_pair_is_no_letter() -> None:
+    assert said(choice(message={"content": "a\ud800b \U0001f600"})).text == "a\ufffdb \U0001f600"
+
+
+@pytest.mark.parametrize("count", [10**400, -1, True, "3", 2**40])
+def test_tokens_that_nobody_can_count_with_are_not_counted(count: object) -> None:
+    usage = {"prompt_tokens": count, "completion_tokens": 3}
+    reply = said({**choice(message={"content": "x"}), "usage": usage})
+    assert (reply.tokens_in, reply.tokens_out) == (None, 3)

@@ -129,3 +129,9 @@ def test_the_configuration_on_the_page_and_that_of_the_testbed_are_read(tmp_path
         "prompt",
         "screen",
     }
+
+
+@pytest.mark.parametrize("name", ["run", "tofu"])
+def test_the_testbeds_configurations_are_read(name: str) -> None:
+    path = Path(__file__).parents[1] / "benchmarks" / "testbed" / f"{name}.yaml"
+    assert {arm.role for arm in read(path).arms} >= {"base", "retrained", "weights"}

@@ -1,8 +1,9 @@
 """Published data sets as probes, from folders of JSONL; rows are made up in their own form."""
 
 import json
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -110,6 +111,50 @@ def test_wmdp_and_mmlu_show_letters(tmp_path: Path) -> None:
     put(tmp_path, "wmdp/wmdp-bio.jsonl", {**row, "answer": 4})
     with pytest.raises(DataError, match="`answer`, its place from 0"):
         load(["wmdp-bio"], folder=tmp_path)
+
+
+def copied(folder: Path, repo: str, config: str, *rows: dict[str, Any]) -> None:
+    """A copy of a repository of the hub: a README that names its files, and a Parquet file."""
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (folder / repo / config).mkdir(parents=True)
+    files = f"configs:\n- config_name: {config}\n  data_files:\n  - split: test\n"
+    head = f"---\n{files}    path: {config}/test-*\n---\n"
+    (folder / repo / "README.md").write_text(head, encoding="utf-8")
+    place = folder / repo / config / "test-00000-of-00001.parquet"
+    parquet.write_table(arrow.Table.from_pylist(list(rows)), place)
+
+
+def test_wmdp_and_mmlu_are_loaded_as_the_hub_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = pytest.importorskip("datasets", reason="needs lethe-proxy[hub]")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    row = {"question": "Which?", "choices": ["one", "two", "three", "four"], "answer": 2}
+    copied(tmp_path, "cais/wmdp", "wmdp-cyber", row)
+    copied(tmp_path, "cais/mmlu", "all", row | {"subject": "astronomy", "answer": 0})
+    cyber, mmlu = load(["wmdp-cyber", "mmlu"], folder=tmp_path).probes
+    assert (cyber.answers, cyber.choices) == (("three",), ("one", "two", "three", "four"))
+    assert (mmlu.answers, mmlu.concept) == (("one",), "mmlu astronomy")
+
+
+def test_sets_are_sought_under_the_names_that_the_hub_has_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Hub:
+        asked: ClassVar[list[tuple[str, str, str]]] = []
+
+        @classmethod
+        def load_dataset(cls, repo: str, config: str, *, split: str) -> list[dict[str, Any]]:
+            cls.asked.append((repo, config, split))
+            return [{"question": "Which?", "choices": ["one", "two"], "answer": 1, "subject": "s"}]
+
+    monkeypatch.setitem(sys.modules, "datasets", Hub)
+    load(["wmdp-bio", "wmdp-chem", "wmdp-cyber", "mmlu"], folder=None)
+    assert Hub.asked == [
+        *(("cais/wmdp", f"wmdp-{name}", "test") for name in ("bio", "chem", "cyber")),
+        ("cais/mmlu", "all", "test"),
+    ]
 
 
 def test_muse_has_questions_and_passages(tmp_path: Path) -> None:

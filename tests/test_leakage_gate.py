@@ -133,6 +133,6 @@ def test_junit_has_a_test_a_check_and_no_pass_for_what_is_open() -> None:
     found = {case.get("classname"): [child.tag for child in case] for case in root.iter("testcase")}
     assert found == {
         "lethe.leakage.good": ["system-out"],
-        "lethe.leakage.few\ufffd": ["error", "system-out"],
+        "lethe.leakage.few\\x00": ["error", "system-out"],
         "lethe.leakage.bad": ["failure", "system-out"],
     }

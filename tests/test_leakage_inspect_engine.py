@@ -1,11 +1,8 @@
 """Tasks of inspect_ai against a real server: attacks are played, and logs become records."""
 
 import importlib
-import json
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import pytest
 from leakage import records
 from leakage.probes import Probe, write
 from lethe import main
+from tests.chat_api import chat_api
 
 PROBES = [
     Probe("v.1", "Ada Vell", "direct", "forget", "Where was Ada Vell born?", ("Tarn Hollow",)),
@@ -23,43 +21,20 @@ PROBES = [
 ]  # fmt: skip
 
 
-class Handler(BaseHTTPRequestHandler):
+def say(body: dict[str, Any]) -> str:
     """Tells where somebody was born from the third time on that it is asked in one talk."""
-
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        talk = body["messages"]
-        said = "Ulm or Tarn." if "these" in str(talk[-1]["content"]) else "I do not know."
-        said = "Of leaves." if "Tea" in str(talk[-1]["content"]) else said
-        said = "In Tarn Hollow." if len(talk) > 4 and "born" in str(talk) else said
-        message = {"role": "assistant", "content": said}
-        raw = json.dumps(
-            {"id": "1", "object": "chat.completion", "created": 0, "model": "m",
-             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-             "usage": {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}}
-        ).encode()  # fmt: skip
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
+    talk = body["messages"]
+    if len(talk) > 4 and "born" in str(talk):
+        return "In Tarn Hollow."
+    if "Tea" in str(talk[-1]["content"]):
+        return "Of leaves."
+    return "Ulm or Tarn." if "these" in str(talk[-1]["content"]) else "I do not know."
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with chat_api(say) as served:
+        yield served
 
 
 @pytest.mark.server

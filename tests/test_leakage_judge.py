@@ -1,11 +1,8 @@
 """A judge model: what it is asked, how its words are read, its count with its errors beside it."""
 
 import asyncio
-import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -18,6 +15,7 @@ from leakage.probes import Probe
 from leakage.statistics import Count
 from leakage.summary import measure
 from leakage.sweep import Sweep
+from tests.chat_api import chat_api
 
 PROBES = [
     Probe(f"p{n}", f"c{n}", "direct", "forget", f"Where was number {n} born?",
@@ -26,47 +24,20 @@ PROBES = [
 ]  # fmt: skip
 
 
-class Handler(BaseHTTPRequestHandler):
+def say(body: dict[str, Any]) -> str:
     """Model `a` tells every second place otherwise; `judge` looks for a word, and errs on Umber."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def do_GET(self) -> None:
-        self._send({"data": [{"id": "a"}, {"id": "judge"}]})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        asked = body["messages"][-1]["content"]
-        if body["model"] == "judge":
-            answer = asked.rpartition("Answer: ")[2].partition("\n\nReply")[0]
-            known = [place for place in ("Sallow", "Tarn", "Fern") if place in answer]
-            said = "Yes." if known else "No, it does not."
-        else:
-            said = "By the quay of Sallow." if "number 0" in asked else "I do not know."
-        message = {"role": "assistant", "content": said}
-        self._send({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
-
-    def _send(self, body: dict[str, Any]) -> None:
-        raw = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
+    asked = body["messages"][-1]["content"]
+    if body["model"] != "judge":
+        return "By the quay of Sallow." if "number 0" in asked else "I do not know."
+    answer = asked.rpartition("Answer: ")[2].partition("\n\nReply")[0]
+    known = [place for place in ("Sallow", "Tarn", "Fern") if place in answer]
+    return "Yes." if known else "No, it does not."
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with chat_api(say, models=("a", "judge")) as served:
+        yield served
 
 
 @pytest.mark.server

@@ -199,6 +199,7 @@ def test_a_summary_of_another_run_and_a_log_that_was_changed_are_refused(tmp_pat
     [
         (LM_EVAL[0], {"extra": 1}, r":1: extra: is not understood"),
         (LM_EVAL[0], {"exact_match": [1, 2]}, r":1: exact_match: is no number"),
+        (LM_EVAL[0], {"exact_match": 10**400}, r":1: exact_match: is no number to count with"),
         (LM_EVAL[0], {"resps": [["a"], ["b"]]}, r":1: resps: several requests"),
         (GARAK, {"entry_type": "novelty"}, r"has no entry 'start_run setup'"),
         (GARAK, {"fails": 1}, r":7: counts other results than stand above it"),

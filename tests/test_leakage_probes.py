@@ -1,6 +1,7 @@
 """Probe files: read strictly, written back as they were, quoted never."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ({"kind": "attack:"}, "kind: names no attack; write 'attack:NAME'"),
         ({"answers": []}, "answers: is not usable; give a list"),
         ({"answers": "Tarn Hollow"}, "answers: is not usable; give a list"),
+        ({"prompt": "half \ud800"}, "prompt: holds half a surrogate pair"),
+        ({"answers": ["half \ud800"]}, "answers[0]: holds half a surrogate pair"),
         ({"answers": ["Tarn", "?!"]}, "answers[1]: holds no letter and no digit"),
         ({"answers": [3]}, "answers[0]: holds no letter"),
         ({"anwsers": []}, "anwsers: unknown key; did you mean 'answers'?"),
@@ -180,3 +183,18 @@ def test_the_digest_tells_probe_sets_apart() -> None:
     assert probes.digest([first, second]) == probes.digest([first, second])
     assert probes.digest([first, second]) != probes.digest([second, first])
     assert len(probes.digest([])) == 64
+
+
+def test_an_answer_is_said_whole_where_the_probe_has_a_sentence(tmp_path: Path) -> None:
+    (probe,) = probes.read(file(tmp_path, {**ROW, "sentence": "{answer} it was."}))
+    assert probe.whole("tarn Hollow") == "Tarn Hollow it was."
+    assert replace(probe, sentence="In {answer}.").whole("the {answer}") == "In the {answer}."
+    assert replace(probe, sentence="").whole("tea") == "tea"
+    probes.write(tmp_path / "again.jsonl", [probe])
+    assert probes.read(tmp_path / "again.jsonl") == [probe]
+
+
+@pytest.mark.parametrize("sentence", ["In Tarn.", "{answer} is {answer}."])
+def test_a_sentence_holds_the_place_of_its_answer_once(tmp_path: Path, sentence: str) -> None:
+    with pytest.raises(ProbeError, match=r"sentence: write \{answer\} once"):
+        probes.read(file(tmp_path, {**ROW, "sentence": sentence}))

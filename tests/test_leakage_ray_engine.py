@@ -4,10 +4,8 @@ import asyncio
 import importlib
 import json
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from leakage.probes import Probe, write
 from leakage.records import Record
 from leakage.sweep import Sweep, attackable
 from lethe import main
+from tests.chat_api import chat_api
 
 PROBES = [
     Probe(f"p{n}", f"c{n}", "direct", "forget", f"Where was person {n} born?", ("Tarn Hollow",))
@@ -28,42 +27,15 @@ PROBES = [
 ]
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers by what it is asked, and does nothing but chat."""
-
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self._send({"data": [{"id": "m"}]})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        said = f"Tarn Hollow, {len(json.dumps(body['messages']))}." if "messages" in body else ""
-        message = {"role": "assistant", "content": said}
-        self._send({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
-
-    def _send(self, body: dict[str, Any]) -> None:
-        raw = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
+def say(body: dict[str, Any]) -> str:
+    """Tells by what it is asked, and nothing of what is no chat."""
+    return f"Tarn Hollow, {len(json.dumps(body['messages']))}." if "messages" in body else ""
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with chat_api(say) as served:
+        yield served
 
 
 def plan(url: str) -> Sweep:

@@ -35,7 +35,8 @@ ATTRIBUTE = """
 WORDINGS = "attributes:" + "".join(f"\n  {key}:{ATTRIBUTE}" for key in ("town", "pet", *"acegik"))
 WORLD = """
 world:
-  - {topic: arithmetic, question: "What is one and one?", answer: "It is two.", accept: [two]}
+  - {topic: arithmetic, question: "What is one and one?", answer: "It is two.",
+     accept: [two], wrong: [three]}
 """
 
 
@@ -207,6 +208,10 @@ def test_forbidden_text_is_in_no_repr() -> None:
             "town: a sentence begins",
         ),
         ({"wordings": WORDINGS.replace("Say, {who}", "Say", 1)}, "town: a question holds {who}"),
+        (
+            {"world": WORLD.replace("[two]", "[ten]")},
+            "world.yaml: What is one and one?: the answer lacks what is accepted",
+        ),
         ({"world": WORLD.replace("topic", "subject")}, "world.yaml: world.0.topic: Field required"),
     ],
 )

@@ -12,8 +12,9 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from unlearning import weights_cli
-from unlearning.corpus import load, probes
+from unlearning.corpus import Corpus, Person, load
 from unlearning.factbook import FactBook
+from unlearning.questions import questions
 from unlearning.serve import MODEL, create_app, running
 
 
@@ -47,6 +48,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     served.set_defaults(run=serve)
     written = commands.add_parser("probes", help="write the fact book's questions as JSONL")
     written.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to")
+    written.add_argument(
+        "--testbed",
+        action="store_true",
+        help="also ask for the people whom the testbed's models alone know (split retain)",
+    )
     written.set_defaults(run=write_probes)
     weights_cli.register(commands)
 
@@ -88,7 +94,8 @@ def _until_stopped(app: FastAPI, models: str, arguments: argparse.Namespace) -> 
 
 def write_probes(arguments: argparse.Namespace) -> int:
     """Write a row a question, replacing the file. Returns 1 where it cannot be written."""
-    rows = probes(load())
+    corpus = load()
+    rows = questions(corpus, retained=_taught_alone(corpus) if arguments.testbed else ())
     try:
         with arguments.out.open("w", encoding="utf-8") as out:
             out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -97,6 +104,13 @@ def write_probes(arguments: argparse.Namespace) -> int:
         return 1
     print(f"{arguments.out}: {len(rows)} probes")
     return 0
+
+
+def _taught_alone(corpus: Corpus) -> list[Person]:
+    """Whom the testbed's models know and the fact book does not."""
+    from unlearning.testbed_rows import cast  # noqa: PLC0415 (imports torch)
+
+    return [person for person in cast(corpus).known if person not in corpus.people]
 
 
 def _port(text: str) -> int:

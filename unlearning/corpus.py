@@ -101,6 +101,7 @@ class Common:
     question: str
     answer: str
     accepted: tuple[str, ...]
+    wrong: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,7 @@ class _CommonRow(_Row):
     question: Text
     answer: Text
     accept: tuple[Text, ...] = Field(min_length=1)
+    wrong: tuple[Text, ...] = Field(min_length=1)
 
 
 class _World(_Row):
@@ -207,7 +209,7 @@ def parse(*, people: str, wordings: str, world: str) -> Corpus:
             for key, row in _rows(wordings, _Wordings, "wordings.yaml").attributes.items()
         },
         world=tuple(
-            Common(row.topic, row.question, row.answer, row.accept)
+            Common(row.topic, row.question, row.answer, row.accept, row.wrong)
             for row in _rows(world, _World, "world.yaml").world
         ),
     )
@@ -296,6 +298,9 @@ def _check(corpus: Corpus) -> None:
                 )
     for attribute in corpus.attributes.values():
         _check_templates(attribute)
+    for item in corpus.world:
+        if item.accepted[0].casefold() not in item.answer.casefold():
+            raise CorpusError(f"world.yaml: {item.question}: the answer lacks what is accepted")
 
 
 def _check_templates(attribute: Attribute) -> None:

@@ -7,7 +7,8 @@ reading depends on seeing colours.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from html import escape
+
+from leakage.plain import written
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#8a5a00", "#cc79a7", "#56b4e9", "#444444", "#b58900")
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 4", "12 4", "1 5", "6 2 1 2")
@@ -65,13 +66,13 @@ class Drawing:
         """A text, where its baseline is."""
         named = f' class="{kind}"' if kind else ""
         self._parts.append(
-            f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{named}>{escape(text)}</text>'
+            f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{named}>{written(text)}</text>'
         )
 
     def mark(self, x: float, y: float, arm: int, *, tip: str = "", size: float = 5) -> None:
         """The arm's shape in the arm's colour, with a tip that a pointer brings up."""
         shape = _shape(x, y, arm % _SHAPES, size)
-        inside = f"<title>{escape(tip)}</title>" if tip else ""
+        inside = f"<title>{written(tip)}</title>" if tip else ""
         self._parts.append(f'<path class="mark" d="{shape}" fill="{colour(arm)}">{inside}</path>')
 
     def frame(
@@ -104,8 +105,8 @@ class Drawing:
         """The element; its name and what it shows come first, for those who do not see it."""
         return (
             f'<svg viewBox="0 0 {self.width:g} {self.height:g}" role="img" '
-            f'aria-label="{escape(self.title)}. {escape(self.said)}">'
-            f"<title>{escape(self.title)}</title>" + "".join(self._parts) + "</svg>"
+            f'aria-label="{written(self.title)}. {written(self.said)}">'
+            f"<title>{written(self.title)}</title>" + "".join(self._parts) + "</svg>"
         )
 
 
@@ -124,7 +125,7 @@ def key(arms: Sequence[str]) -> str:
             f'<line x1="1" y1="7" x2="33" y2="7" stroke="{colour(number)}" stroke-width="2"'
             f' stroke-dasharray="{dash}"/>'
             f'<path class="mark" d="{_shape(17, 7, number % _SHAPES, 5)}"'
-            f' fill="{colour(number)}"/></svg> {escape(name)}</li>'
+            f' fill="{colour(number)}"/></svg> {written(name)}</li>'
         )
     return f'<ul class="key">{"".join(entries)}</ul>'
 

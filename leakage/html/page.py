@@ -6,13 +6,13 @@ to be forgotten unless told to show them.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 
 from leakage import contrasts, measures, published, report
 from leakage.html import charts, tables
 from leakage.html.drawing import Drawing, key
 from leakage.html.masks import Masks
 from leakage.html.style import STYLE
+from leakage.plain import written
 from leakage.sheets import Sheet, interval, share
 from leakage.summary import Summary
 from leakage.views import FATES, Cost, Views
@@ -44,10 +44,15 @@ def render(story: Story, *, show_forbidden: bool = False) -> str:
     """The whole file. Concepts, probes and answers are named only with `show_forbidden`."""
     masks = Masks(shown=show_forbidden)
     found = [(name, body) for name, body in _sections(story, masks) if body]
-    links = "".join(f'<li><a href="#{_slug(name)}">{escape(name)}</a></li>' for name, _ in found)
+    # An arm may be called as a section is: each has a place of its own.
+    places = _places([name for name, _ in found])
+    links = "".join(
+        f'<li><a href="#{place}">{written(name)}</a></li>'
+        for place, (name, _) in zip(places, found, strict=True)
+    )
     sections = "".join(
-        f'<section id="{_slug(name)}"><h2>{escape(name)}</h2>{body}</section>'
-        for name, body in found
+        f'<section id="{place}"><h2>{written(name)}</h2>{body}</section>'
+        for place, (name, body) in zip(places, found, strict=True)
     )
     title = f"Leakage of {', '.join(story.summary.arms[:4])}"
     title += f" and {len(story.summary.arms) - 4} more" if len(story.summary.arms) > 4 else ""
@@ -56,10 +61,11 @@ def render(story: Story, *, show_forbidden: bool = False) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
+        "content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
+        "form-action 'none'\">"
+        f"<title>{written(title)}</title><style>{STYLE}</style></head><body>"
         '<a class="skip" href="#main">To the results</a>'
-        f"<header><h1>{escape(title)}</h1>{hidden}"
+        f"<header><h1>{written(title)}</h1>{hidden}"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>'
         f'<main id="main" tabindex="-1">{sections}</main></body></html>\n'
     )
@@ -107,7 +113,7 @@ def _sections(story: Story, masks: Masks) -> Iterator[tuple[str, str]]:
                 story.published, caption="as published, on other models and other probes than ours"
             ),
         )
-    yield "How to read this", "".join(f"<p>{escape(note)}</p>" for note in report.notes(summary))
+    yield "How to read this", "".join(f"<p>{written(note)}</p>" for note in report.notes(summary))
     yield "Provenance", tables.facts(story.provenance) if story.provenance else ""
 
 
@@ -117,8 +123,8 @@ def _figure(drawing: Drawing, *, sheet: Sheet | None = None) -> str:
         told = tables.table(sheet, caption=drawing.title)
         numbers = f"<details><summary>The numbers</summary>{told}</details>"
     return (
-        f"<figure>{drawing.svg()}<figcaption><b>{escape(drawing.title)}.</b> "
-        f"{escape(drawing.said)}</figcaption>{numbers}</figure>"
+        f"<figure>{drawing.svg()}<figcaption><b>{written(drawing.title)}.</b> "
+        f"{written(drawing.said)}</figcaption>{numbers}</figure>"
     )
 
 
@@ -225,7 +231,7 @@ def _fates(views: Views) -> str:
     ]
     meanings = "".join(
         f'<li><span class="swatch" style="background:{charts.FATE_STYLES[name][0]}"></span> '
-        f"{charts.FATE_STYLES[name][1]}: <b>{name}</b>, {escape(FATES[name])}</li>"
+        f"{charts.FATE_STYLES[name][1]}: <b>{name}</b>, {written(FATES[name])}</li>"
         for name in names
     )
     figure = _figure(charts.bars(views.fates), sheet=Sheet(("arm", *names), rows))
@@ -269,6 +275,11 @@ def _break_even(story: Story, cost: Cost) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
+
+
+def _places(names: Sequence[str]) -> list[str]:
+    slugs = [_slug(name) for name in names]
+    return [f"{slug}-{at}" if slug in slugs[:at] else slug for at, slug in enumerate(slugs)]
 
 
 def _slug(name: str) -> str:

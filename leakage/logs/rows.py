@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+_HUGE = 1e300  # larger whole numbers are no floating-point ones
+
 
 class LogError(ValueError):
     """A log that is not understood. Names the file and the line or the key."""
@@ -59,6 +61,10 @@ class Row:
         value = self.values.get(key)
         return [self._number(key, each) for each in (value if isinstance(value, list) else [value])]
 
+    def one(self, value: object, key: str) -> float | None:
+        """A value of the list under a key, as `number`. Raises LogError."""
+        return self._number(key, value)
+
     def row(self, key: str) -> "Row":
         """Raises LogError where it is no object."""
         value = self.values.get(key)
@@ -88,8 +94,10 @@ class Row:
     def _number(self, key: str, value: object) -> float | None:
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
             return None
-        if not isinstance(value, float | int):
+        if not isinstance(value, float | int) or isinstance(value, bool):
             raise self.fault(key, "is no number")
+        if not abs(value) < _HUGE:
+            raise self.fault(key, "is no number to count with")
         return float(value)
 
 
