@@ -142,7 +142,10 @@ def _encoders(summary: Summary) -> list[str]:
 
 
 def overview(summary: Summary) -> Sheet:
-    """A row a family, a column an arm: k of n, share, interval; and what an arm adds in time."""
+    """A row a family, a column an arm: k of n, share, interval; and what an arm adds in time.
+
+    Where there are more arms than rows, an arm is a row.
+    """
     cells = {(cell.measure, cell.family, cell.arm): cell.rate for cell in summary.cells}
     families = list(dict.fromkeys((cell.measure, cell.family) for cell in summary.cells))
     rows = []
@@ -154,6 +157,10 @@ def overview(summary: Summary) -> Sheet:
     starts = frozenset(
         at for at in range(1, len(families)) if families[at][0] != families[at - 1][0]
     )
+    if len(summary.arms) > len(rows):
+        turned = [list(row) for row in zip(*rows, strict=True)]
+        lines = [[arm, *row] for arm, row in zip(summary.arms, turned[1:], strict=True)]
+        return Sheet(("", *turned[0]), lines)
     return Sheet(("", *summary.arms), rows, starts | {len(families)})
 
 

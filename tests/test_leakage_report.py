@@ -70,6 +70,17 @@ def row(text: str, *words: str) -> list[str]:
     return [cell.strip() for cell in found.replace("\u2502", "|").strip("|").split("|")]
 
 
+def test_with_more_arms_than_rows_an_arm_is_a_row() -> None:
+    others = [f"arm-{n}" for n in range(5)]
+    summary = measured(*(record for arm in others for record in leaks(arm, leak=True)))
+    assert len(summary.arms) == 7
+    text = printed(summary)
+    titles = next(at for at, line in enumerate(text.splitlines()) if "leaked: direct" in line)
+    assert "blocked: innocent" in text.splitlines()[titles]
+    assert row(text, "lethe")[1].startswith("0 of 2 = 0.0 %")
+    assert row(text, "arm-4")[1].startswith("2 of 2 = 100.0 %")
+
+
 def test_a_rate_of_nothing_shows_what_it_may_still_be() -> None:
     assert row(printed(measured()), "leaked: direct")[2] == "0 of 2 = 0.0 % [0.0 - 84.2]"
     cells = row(printed(measured(), details=True).partition("by concept")[2], "lethe", "0 of 2")
