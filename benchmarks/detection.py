@@ -24,7 +24,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # others ship a `benchmarks` too
 
-from benchmarks.detection_parts import facts, people
+from benchmarks.detection_parts import facts, people, requests
 from benchmarks.detection_parts.measured import (
     COLUMNS,
     SIMILAR,
@@ -37,7 +37,8 @@ from benchmarks.detection_parts.measured import (
 )
 from benchmarks.detection_parts.texts import FACTS, Person, Probe, authors, digest, rwku
 from benchmarks.detection_parts.vectors import Kept
-from classifiers import load
+from benchmarks.detection_parts.weighing import Numbers
+from classifiers import Screen, load
 from classifiers.combine import FILE, shipped
 from classifiers.screen import LIMIT
 
@@ -85,32 +86,50 @@ def on_tofu(folder: Path, encoder: Kept) -> dict[str, Rate]:
         for fact in author.facts
     ]
     found: dict[str, Rate] = {}
+
+    def count(place: str, stopped: NDArray[np.bool_]) -> None:
+        before = found.get(place, Rate(0, 0))
+        found[place] = Rate(before.k + int(stopped.sum()), before.n + len(stopped))
+
     every, first, last = range(FACTS), range(FACTS // 2), range(FACTS // 2, FACTS)
-    for known, asked, share, name in (
-        (first, last, 0.01, "unseen half"),
-        (last, first, 0.01, "unseen half"),
-        (every, every, 0.001, "paraphrases"),
+    for known, asked, name in (
+        (first, last, "unseen half"),
+        (last, first, "unseen half"),
+        (every, every, "paraphrases"),
     ):
         screen = facts.whole(forgotten, known, encoder, shipped()["entity"])
         probes = facts.reworded(forgotten, asked)
-        texts = {
-            "questions": (_asked(probes), _asked(kept)),
-            "answers": (_said(probes), _said(kept)),
-            "exchanges": (probes, kept),
-        }
-        for what, (forbidden, harmless) in texts.items():
-            caught, benign = (
-                scored(screen, pairs, any_concept=True).either for pairs in (forbidden, harmless)
-            )
-            stopped = caught >= at_most(benign, share)
-            place = f"{name}, {what}, TPR at {share:.1%} FPR"
-            before = found.get(place, Rate(0, 0))
-            found[place] = Rate(before.k + int(stopped.sum()), before.n + len(stopped))
-            place = f"harmless stopped at score {LIMIT:.2f}, {name}, {what}"
-            before = found.get(place, Rate(0, 0))
-            over = int((benign >= LIMIT).sum())
-            found[place] = Rate(before.k + over, before.n + len(benign))
+        for what, (caught, benign) in _judged(screen, probes, kept).items():
+            for share in (0.01, 0.001):
+                limit = at_most(benign, share)
+                count(f"{name}, {what}, TPR at {share:.1%} FPR", caught >= limit)
+            for limit in LIMITS:
+                count(f"{name}, {what}, TPR at score {limit:.2f}", caught >= limit)
+                count(f"harmless stopped at score {limit:.2f}, {name}, {what}", benign >= limit)
     return found
+
+
+def _judged(
+    screen: Screen, forbidden: Sequence[Pair], harmless: Sequence[Pair]
+) -> dict[str, tuple[Numbers, Numbers]]:
+    """What is judged → the highest scores of what must stop and of what must pass.
+
+    A text by itself, both in windows of one and two sentences, and a request as the proxy does.
+    """
+    texts = {
+        "questions": (_asked(forbidden), _asked(harmless)),
+        "answers": (_said(forbidden), _said(harmless)),
+        "exchanges": (forbidden, harmless),
+    }
+    found = {
+        what: (
+            scored(screen, caught, any_concept=True).either,
+            scored(screen, benign, any_concept=True).either,
+        )
+        for what, (caught, benign) in texts.items()
+    }
+    asked = requests.scored(screen, forbidden), requests.scored(screen, harmless)
+    return found | {"requests": asked}
 
 
 def _asked(pairs: Sequence[Pair]) -> list[Pair]:

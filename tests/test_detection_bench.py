@@ -11,11 +11,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))  # others ship a `benchmarks` too
 
 from benchmarks.detection import on_rwku
-from benchmarks.detection_parts.measured import Rate, at_most
+from benchmarks.detection_parts import requests
+from benchmarks.detection_parts.measured import Pair, Rate, at_most, concept, scored
 from benchmarks.detection_parts.texts import called, rwku
 from benchmarks.detection_parts.vectors import Kept
 from benchmarks.detection_parts.weighing import crossed, fitted, folds
-from classifiers import HashEncoder
+from classifiers import HashEncoder, Screen
 from classifiers.encoder import Vectors
 
 Row = dict[str, str]
@@ -90,6 +91,34 @@ def test_a_threshold_lets_at_most_its_share_through() -> None:
     scores = np.arange(100, dtype=float)
     for share in (0.0, 0.01, 0.055, 0.2):
         assert (scores >= at_most(scores, share)).mean() == int(share * 100) / 100
+
+
+def test_a_request_is_judged_in_every_way_that_the_proxy_reads_it() -> None:
+    told = "Ada Vask hid the silver lantern of Brede under the third stair of the mill."
+    screen = Screen([concept("Ada", ["Ada Vask"], [told])], HashEncoder())
+    question = "Where was the silver lantern of Brede hidden by the painter?"
+    # Longer than a clause: what is said around it must not hide the fact.
+    around = "It is a long story that people of the valley like to tell each other in winter, and "
+    pair = Pair("Ada", question, f"{around}{told[0].lower()}{told[1:]} So they say.")
+    asked, *said = requests.passages(screen, pair)
+    assert asked.text == question
+    assert not asked.before
+    assert len(said) == 2
+    assert all(passage.before.endswith(question) for passage in said)
+    assert any(w.start > 0 for w in said[0].windows if w.end < len(around) + len(told))
+
+
+def test_a_request_scores_at_least_what_its_sentences_do() -> None:
+    screen = Screen(
+        [concept(name, [name], [f"{name} painted lantern number{at}."])
+         for at, name in enumerate(NAMES)],
+        HashEncoder(),
+    )  # fmt: skip
+    pairs = [Pair(n, "Who painted?", f"lantern number{at}.") for at, n in enumerate(NAMES)]
+    pairs += [Pair("", "What is two and two?", "It is four. It always was.")]
+    highest = requests.scored(screen, pairs)
+    assert (highest >= scored(screen, pairs, any_concept=True).either).all()
+    assert highest[0] > highest[-1]
 
 
 def test_weights_are_never_negative_and_find_what_separates() -> None:
