@@ -24,13 +24,13 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # others ship a `benchmarks` too
 
-from benchmarks.detection_parts import facts, people, requests
+from benchmarks.detection_parts import facts, people, requests, sentences
 from benchmarks.detection_parts.measured import (
     COLUMNS,
-    SIMILAR,
     Pair,
     Rate,
     Scores,
+    Seen,
     at_most,
     counted,
     scored,
@@ -40,6 +40,7 @@ from benchmarks.detection_parts.vectors import Kept
 from benchmarks.detection_parts.weighing import Numbers
 from classifiers import Screen, load
 from classifiers.combine import FILE, shipped
+from classifiers.evidence import FEATURES
 from classifiers.screen import LIMIT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,20 +147,44 @@ def on_facts(folder: Path, encoder: Kept) -> dict[str, Rate]:
     whom = authors(folder / "forget10_perturbed.jsonl")
     data = facts.halves([*whom, *authors(folder / "retain_perturbed.jsonl")])
     seen = facts.looked_at(data, encoder)
-    cosine = seen.most(seen.numbers[:, SIMILAR], seen.exchange, pairs=len(data.pairs))
-    either = facts.cross_validated(data, seen, encoder).either
+    return _by_fact(data, seen, facts.cross_validated(data, seen, encoder))
+
+
+def on_sentences(whom: Sequence[Person], probes: Sequence[Probe], encoder: Kept) -> dict[str, Rate]:
+    """Fact scope: sentences of an article forgotten, others kept, weights as shipped (of TOFU)."""
+    data = sentences.halves(whom, probes)
+    seen = facts.looked_at(data, encoder)
+    return _by_fact(data, seen, facts.judged(data, encoder, shipped()["fact"]))
+
+
+def _by_fact(data: facts.Halves, seen: Seen, scores: Scores) -> dict[str, Rate]:
+    """What is found of the forgotten at fixed shares of what is stopped of the rest."""
     found = {}
-    for name, scores in (("cosine of the exchange", cosine), ("Screen", either)):
+    for name, values in (
+        (
+            "cosine of the exchange",
+            seen.most(_of(seen, "exchange"), seen.exchange, pairs=len(data.pairs)),
+        ),
+        (
+            "cosine apart from what all facts share",
+            seen.most(_of(seen, "apart"), seen.exchange, pairs=len(data.pairs)),
+        ),
+        ("Screen", scores.either),
+    ):
         for share in (0.1, 0.05, 0.01):
-            limit = at_most(scores[~data.forbidden], share)
+            limit = at_most(values[~data.forbidden], share)
             place = f"fact scope, {name}, TPR, other facts stopped at most {share:.0%}"
-            found[place] = _share(scores[data.forbidden] >= limit)
+            found[place] = _share(values[data.forbidden] >= limit)
     for limit in LIMITS:
-        stopped = either >= limit
+        stopped = scores.either >= limit
         found[f"fact scope, Screen, TPR at score {limit:.2f}"] = _share(stopped[data.forbidden])
         place = f"fact scope, Screen, other facts stopped at score {limit:.2f}"
         found[place] = _share(stopped[~data.forbidden])
     return found
+
+
+def _of(seen: Seen, feature: str) -> Numbers:
+    return seen.numbers[:, FEATURES.index(feature)]
 
 
 def _share(stopped: NDArray[np.bool_]) -> Rate:
@@ -192,6 +217,10 @@ def main() -> None:
         sizes = ", ".join(f"{name} {rate.n}" for name, rate in next(iter(rows.values())).items())
         printed(f"RWKU, {len(whom)} people; n: {sizes}; 95 % intervals", rows, console)
         results["rwku"] = {n: {c: (r.k, r.n) for c, r in row.items()} for n, row in rows.items()}
+        rates = on_sentences(whom, probes, encoder)
+        for name, rate in rates.items():
+            console.print(f"RWKU, {name}: {rate}, n {rate.n}", highlight=False)
+        results["rwku facts"] = {name: {"rate": (r.k, r.n)} for name, r in rates.items()}
     if (args.data / "tofu").is_dir():
         rates = on_tofu(args.data / "tofu", encoder) | on_facts(args.data / "tofu", encoder)
         for name, rate in rates.items():

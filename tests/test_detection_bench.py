@@ -10,10 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # others ship a `benchmarks` too
 
-from benchmarks.detection import on_rwku
-from benchmarks.detection_parts import requests
+from benchmarks.detection import on_rwku, on_sentences
+from benchmarks.detection_parts import requests, sentences
 from benchmarks.detection_parts.measured import Pair, Rate, at_most, concept, scored
-from benchmarks.detection_parts.texts import called, rwku
+from benchmarks.detection_parts.texts import Person, Probe, called, rwku
 from benchmarks.detection_parts.vectors import Kept
 from benchmarks.detection_parts.weighing import crossed, fitted, folds
 from classifiers import HashEncoder, Screen
@@ -119,6 +119,28 @@ def test_a_request_scores_at_least_what_its_sentences_do() -> None:
     highest = requests.scored(screen, pairs)
     assert (highest >= scored(screen, pairs, any_concept=True).either).all()
     assert highest[0] > highest[-1]
+
+
+def test_sentences_of_a_person_are_forgotten_by_halves() -> None:
+    told = tuple(f"Ada Vask kept lantern{at} in town{at}, they say." for at in range(12))
+    person = Person("Ada", "Ada Vask", ("Ada Vask is a painter from town1.", *told))
+    probes = [
+        Probe("Ada", "L2", "simple question", f"Where did Ada Vask keep lantern{at}?", f"town{at}")
+        for at in range(12)
+    ]
+    probes.append(Probe("Ada", "L2", "simple question", "Whom did Ada Vask wed?", "Nobody"))
+    data = sentences.halves([person], probes)
+    assert len(data.concepts) == 2
+    for one in data.concepts:
+        pairs = [(p, f) for p, f in zip(data.pairs, data.forbidden, strict=True)
+                 if p.concept == one.key]  # fmt: skip
+        assert (len(one.exemplars), len(one.neighbours), len(pairs)) == (6, 3, 9)
+        for pair, forbidden in pairs:
+            answered = [text for text in told if f"in {pair.answer}," in text]
+            assert [text in one.exemplars for text in answered] == [forbidden]
+            assert answered[0] not in one.neighbours
+    rates = on_sentences([person], probes, Kept(HashEncoder()))
+    assert rates["fact scope, Screen, TPR, other facts stopped at most 10%"].n == 12
 
 
 def test_weights_are_never_negative_and_find_what_separates() -> None:
