@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +28,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # others ship a `b
 from benchmarks.detection_parts import facts, people, requests, sentences
 from benchmarks.detection_parts.measured import (
     COLUMNS,
+    Gain,
     Pair,
     Rate,
     Scores,
     Seen,
     at_most,
     counted,
+    gained,
     scored,
 )
 from benchmarks.detection_parts.texts import FACTS, Person, Probe, authors, digest, rwku
@@ -48,6 +51,7 @@ DATA = ROOT.parent / "shared" / "data"
 SHARES = (0.3, 0.2, 0.1, 0.05)
 LIMITS = (LIMIT, 0.95)
 Rows = dict[str, dict[str, Rate]]
+Counts = tuple[int, int]  # k and n
 
 
 def on_rwku(
@@ -142,7 +146,15 @@ def _said(pairs: Sequence[Pair]) -> list[Pair]:
     return [Pair(pair.concept, pair.answer, "") for pair in pairs]
 
 
-def on_facts(folder: Path, encoder: Kept) -> dict[str, Rate]:
+@dataclass(frozen=True, slots=True)
+class FactScope:
+    """What is found of forgotten facts, and what likeness gains apart from what all facts share."""
+
+    rates: dict[str, Rate]
+    gain: Gain
+
+
+def on_facts(folder: Path, encoder: Kept) -> FactScope:
     """Fact scope: ten facts of an author forgotten, ten kept, weights cross-validated."""
     whom = authors(folder / "forget10_perturbed.jsonl")
     data = facts.halves([*whom, *authors(folder / "retain_perturbed.jsonl")])
@@ -150,41 +162,33 @@ def on_facts(folder: Path, encoder: Kept) -> dict[str, Rate]:
     return _by_fact(data, seen, facts.cross_validated(data, seen, encoder))
 
 
-def on_sentences(whom: Sequence[Person], probes: Sequence[Probe], encoder: Kept) -> dict[str, Rate]:
+def on_sentences(whom: Sequence[Person], probes: Sequence[Probe], encoder: Kept) -> FactScope:
     """Fact scope: sentences of an article forgotten, others kept, weights as shipped (of TOFU)."""
     data = sentences.halves(whom, probes)
     seen = facts.looked_at(data, encoder)
     return _by_fact(data, seen, facts.judged(data, encoder, shipped()["fact"]))
 
 
-def _by_fact(data: facts.Halves, seen: Seen, scores: Scores) -> dict[str, Rate]:
-    """What is found of the forgotten at fixed shares of what is stopped of the rest."""
-    found = {}
-    for name, values in (
-        (
-            "cosine of the exchange",
-            seen.most(_of(seen, "exchange"), seen.exchange, pairs=len(data.pairs)),
-        ),
-        (
-            "cosine apart from what all facts share",
-            seen.most(_of(seen, "apart"), seen.exchange, pairs=len(data.pairs)),
-        ),
-        ("Screen", scores.either),
-    ):
+def _by_fact(data: facts.Halves, seen: Seen, scores: Scores) -> FactScope:
+    """Shares of the forgotten at fixed shares of the rest: by likeness, and by the Screen."""
+    like, apart = (
+        seen.most(seen.numbers[:, FEATURES.index(name)], seen.exchange, pairs=len(data.pairs))
+        for name in ("exchange", "apart")
+    )
+    ways = {"cosine of the exchange": like, "the same apart": apart, "Screen": scores.either}
+    rates = {}
+    for name, values in ways.items():
         for share in (0.1, 0.05, 0.01):
             limit = at_most(values[~data.forbidden], share)
             place = f"fact scope, {name}, TPR, other facts stopped at most {share:.0%}"
-            found[place] = _share(values[data.forbidden] >= limit)
+            rates[place] = _share(values[data.forbidden] >= limit)
     for limit in LIMITS:
         stopped = scores.either >= limit
-        found[f"fact scope, Screen, TPR at score {limit:.2f}"] = _share(stopped[data.forbidden])
+        rates[f"fact scope, Screen, TPR at score {limit:.2f}"] = _share(stopped[data.forbidden])
         place = f"fact scope, Screen, other facts stopped at score {limit:.2f}"
-        found[place] = _share(stopped[~data.forbidden])
-    return found
-
-
-def _of(seen: Seen, feature: str) -> Numbers:
-    return seen.numbers[:, FEATURES.index(feature)]
+        rates[place] = _share(stopped[~data.forbidden])
+    people = [pair.concept.rpartition("/")[0] for pair in data.pairs]
+    return FactScope(rates, gained(apart, like, data.forbidden, people))
 
 
 def _share(stopped: NDArray[np.bool_]) -> Rate:
@@ -197,6 +201,13 @@ def printed(title: str, rows: Rows, console: Console) -> None:
     for name, rates in rows.items():
         table.add_row(name, *(str(rate) for rate in rates.values()))
     console.print(table)
+
+
+def told(data: str, rates: dict[str, Rate], console: Console) -> dict[str, dict[str, Counts]]:
+    """A line a rate; returned as they are written down."""
+    for name, rate in rates.items():
+        console.print(f"{data}, {name}: {rate}, n {rate.n}", highlight=False)
+    return {name: {"rate": (rate.k, rate.n)} for name, rate in rates.items()}
 
 
 def main() -> None:
@@ -217,15 +228,14 @@ def main() -> None:
         sizes = ", ".join(f"{name} {rate.n}" for name, rate in next(iter(rows.values())).items())
         printed(f"RWKU, {len(whom)} people; n: {sizes}; 95 % intervals", rows, console)
         results["rwku"] = {n: {c: (r.k, r.n) for c, r in row.items()} for n, row in rows.items()}
-        rates = on_sentences(whom, probes, encoder)
-        for name, rate in rates.items():
-            console.print(f"RWKU, {name}: {rate}, n {rate.n}", highlight=False)
-        results["rwku facts"] = {name: {"rate": (r.k, r.n)} for name, r in rates.items()}
+        scope = on_sentences(whom, probes, encoder)
+        results["rwku facts"] = told("RWKU", scope.rates, console)
+        console.print(f"RWKU, fact scope, area apart over cosine: {scope.gain}", highlight=False)
     if (args.data / "tofu").is_dir():
-        rates = on_tofu(args.data / "tofu", encoder) | on_facts(args.data / "tofu", encoder)
-        for name, rate in rates.items():
-            console.print(f"TOFU, {name}: {rate}, n {rate.n}", highlight=False)
-        results["tofu"] = {name: {"rate": (r.k, r.n)} for name, r in rates.items()}
+        scope = on_facts(args.data / "tofu", encoder)
+        rates = on_tofu(args.data / "tofu", encoder) | scope.rates
+        results["tofu"] = told("TOFU", rates, console)
+        console.print(f"TOFU, fact scope, area apart over cosine: {scope.gain}", highlight=False)
     encoder.keep()
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

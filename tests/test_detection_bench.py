@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # others ship a `benchmarks`
 
 from benchmarks.detection import on_rwku, on_sentences
 from benchmarks.detection_parts import requests, sentences
-from benchmarks.detection_parts.measured import Pair, Rate, at_most, concept, scored
+from benchmarks.detection_parts.measured import Pair, Rate, area, at_most, concept, gained, scored
 from benchmarks.detection_parts.texts import Person, Probe, called, rwku
 from benchmarks.detection_parts.vectors import Kept
 from benchmarks.detection_parts.weighing import crossed, fitted, folds
@@ -139,8 +139,25 @@ def test_sentences_of_a_person_are_forgotten_by_halves() -> None:
             answered = [text for text in told if f"in {pair.answer}," in text]
             assert [text in one.exemplars for text in answered] == [forbidden]
             assert answered[0] not in one.neighbours
-    rates = on_sentences([person], probes, Kept(HashEncoder()))
+    rates = on_sentences([person], probes, Kept(HashEncoder())).rates
     assert rates["fact scope, Screen, TPR, other facts stopped at most 10%"].n == 12
+
+
+def test_an_area_is_how_often_what_must_stop_is_higher() -> None:
+    forbidden = np.array([True, True, False, False])
+    assert area(np.array([4.0, 3.0, 2.0, 1.0]), forbidden) == 1
+    assert area(np.array([4.0, 1.0, 2.0, 3.0]), forbidden) == 0.5
+    assert area(np.ones(4), forbidden) == 0.5
+
+
+def test_what_is_gained_holds_for_people_drawn_again() -> None:
+    random = np.random.default_rng(0)
+    forbidden, people = np.arange(400) % 2 == 0, [f"{at // 10}" for at in range(400)]
+    weak, strong = (forbidden * by + random.normal(0, 1, 400) for by in (0.5, 2.0))
+    better, same = (gained(values, weak, forbidden, people) for values in (strong, weak))
+    assert 0 < better.low < better.more < better.high
+    assert (same.low, same.more, same.high) == (0, 0, 0)
+    assert str(same).endswith("+0.000 [+0.000, +0.000]")
 
 
 def test_weights_are_never_negative_and_find_what_separates() -> None:
