@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,21 +25,25 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # others ship a `benchmarks` too
 
-from benchmarks.detection_parts import facts, people
+from benchmarks.detection_parts import facts, people, requests, sentences
 from benchmarks.detection_parts.measured import (
     COLUMNS,
-    SIMILAR,
+    Gain,
     Pair,
     Rate,
     Scores,
+    Seen,
     at_most,
     counted,
+    gained,
     scored,
 )
 from benchmarks.detection_parts.texts import FACTS, Person, Probe, authors, digest, rwku
 from benchmarks.detection_parts.vectors import Kept
-from classifiers import load
+from benchmarks.detection_parts.weighing import Numbers
+from classifiers import Screen, load
 from classifiers.combine import FILE, shipped
+from classifiers.evidence import FEATURES
 from classifiers.screen import LIMIT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +51,7 @@ DATA = ROOT.parent / "shared" / "data"
 SHARES = (0.3, 0.2, 0.1, 0.05)
 LIMITS = (LIMIT, 0.95)
 Rows = dict[str, dict[str, Rate]]
+Counts = tuple[int, int]  # k and n
 
 
 def on_rwku(
@@ -85,32 +91,50 @@ def on_tofu(folder: Path, encoder: Kept) -> dict[str, Rate]:
         for fact in author.facts
     ]
     found: dict[str, Rate] = {}
+
+    def count(place: str, stopped: NDArray[np.bool_]) -> None:
+        before = found.get(place, Rate(0, 0))
+        found[place] = Rate(before.k + int(stopped.sum()), before.n + len(stopped))
+
     every, first, last = range(FACTS), range(FACTS // 2), range(FACTS // 2, FACTS)
-    for known, asked, share, name in (
-        (first, last, 0.01, "unseen half"),
-        (last, first, 0.01, "unseen half"),
-        (every, every, 0.001, "paraphrases"),
+    for known, asked, name in (
+        (first, last, "unseen half"),
+        (last, first, "unseen half"),
+        (every, every, "paraphrases"),
     ):
         screen = facts.whole(forgotten, known, encoder, shipped()["entity"])
         probes = facts.reworded(forgotten, asked)
-        texts = {
-            "questions": (_asked(probes), _asked(kept)),
-            "answers": (_said(probes), _said(kept)),
-            "exchanges": (probes, kept),
-        }
-        for what, (forbidden, harmless) in texts.items():
-            caught, benign = (
-                scored(screen, pairs, any_concept=True).either for pairs in (forbidden, harmless)
-            )
-            stopped = caught >= at_most(benign, share)
-            place = f"{name}, {what}, TPR at {share:.1%} FPR"
-            before = found.get(place, Rate(0, 0))
-            found[place] = Rate(before.k + int(stopped.sum()), before.n + len(stopped))
-            place = f"harmless stopped at score {LIMIT:.2f}, {name}, {what}"
-            before = found.get(place, Rate(0, 0))
-            over = int((benign >= LIMIT).sum())
-            found[place] = Rate(before.k + over, before.n + len(benign))
+        for what, (caught, benign) in _judged(screen, probes, kept).items():
+            for share in (0.01, 0.001):
+                limit = at_most(benign, share)
+                count(f"{name}, {what}, TPR at {share:.1%} FPR", caught >= limit)
+            for limit in LIMITS:
+                count(f"{name}, {what}, TPR at score {limit:.2f}", caught >= limit)
+                count(f"harmless stopped at score {limit:.2f}, {name}, {what}", benign >= limit)
     return found
+
+
+def _judged(
+    screen: Screen, forbidden: Sequence[Pair], harmless: Sequence[Pair]
+) -> dict[str, tuple[Numbers, Numbers]]:
+    """What is judged → the highest scores of what must stop and of what must pass.
+
+    A text by itself, both in windows of one and two sentences, and a request as the proxy does.
+    """
+    texts = {
+        "questions": (_asked(forbidden), _asked(harmless)),
+        "answers": (_said(forbidden), _said(harmless)),
+        "exchanges": (forbidden, harmless),
+    }
+    found = {
+        what: (
+            scored(screen, caught, any_concept=True).either,
+            scored(screen, benign, any_concept=True).either,
+        )
+        for what, (caught, benign) in texts.items()
+    }
+    asked = requests.scored(screen, forbidden), requests.scored(screen, harmless)
+    return found | {"requests": asked}
 
 
 def _asked(pairs: Sequence[Pair]) -> list[Pair]:
@@ -122,25 +146,49 @@ def _said(pairs: Sequence[Pair]) -> list[Pair]:
     return [Pair(pair.concept, pair.answer, "") for pair in pairs]
 
 
-def on_facts(folder: Path, encoder: Kept) -> dict[str, Rate]:
+@dataclass(frozen=True, slots=True)
+class FactScope:
+    """What is found of forgotten facts, and what likeness gains apart from what all facts share."""
+
+    rates: dict[str, Rate]
+    gain: Gain
+
+
+def on_facts(folder: Path, encoder: Kept) -> FactScope:
     """Fact scope: ten facts of an author forgotten, ten kept, weights cross-validated."""
     whom = authors(folder / "forget10_perturbed.jsonl")
     data = facts.halves([*whom, *authors(folder / "retain_perturbed.jsonl")])
     seen = facts.looked_at(data, encoder)
-    cosine = seen.most(seen.numbers[:, SIMILAR], seen.exchange, pairs=len(data.pairs))
-    either = facts.cross_validated(data, seen, encoder).either
-    found = {}
-    for name, scores in (("cosine of the exchange", cosine), ("Screen", either)):
+    return _by_fact(data, seen, facts.cross_validated(data, seen, encoder))
+
+
+def on_sentences(whom: Sequence[Person], probes: Sequence[Probe], encoder: Kept) -> FactScope:
+    """Fact scope: sentences of an article forgotten, others kept, weights as shipped (of TOFU)."""
+    data = sentences.halves(whom, probes)
+    seen = facts.looked_at(data, encoder)
+    return _by_fact(data, seen, facts.judged(data, encoder, shipped()["fact"]))
+
+
+def _by_fact(data: facts.Halves, seen: Seen, scores: Scores) -> FactScope:
+    """Shares of the forgotten at fixed shares of the rest: by likeness, and by the Screen."""
+    like, apart = (
+        seen.most(seen.numbers[:, FEATURES.index(name)], seen.exchange, pairs=len(data.pairs))
+        for name in ("exchange", "apart")
+    )
+    ways = {"cosine of the exchange": like, "the same apart": apart, "Screen": scores.either}
+    rates = {}
+    for name, values in ways.items():
         for share in (0.1, 0.05, 0.01):
-            limit = at_most(scores[~data.forbidden], share)
+            limit = at_most(values[~data.forbidden], share)
             place = f"fact scope, {name}, TPR, other facts stopped at most {share:.0%}"
-            found[place] = _share(scores[data.forbidden] >= limit)
+            rates[place] = _share(values[data.forbidden] >= limit)
     for limit in LIMITS:
-        stopped = either >= limit
-        found[f"fact scope, Screen, TPR at score {limit:.2f}"] = _share(stopped[data.forbidden])
+        stopped = scores.either >= limit
+        rates[f"fact scope, Screen, TPR at score {limit:.2f}"] = _share(stopped[data.forbidden])
         place = f"fact scope, Screen, other facts stopped at score {limit:.2f}"
-        found[place] = _share(stopped[~data.forbidden])
-    return found
+        rates[place] = _share(stopped[~data.forbidden])
+    people = [pair.concept.rpartition("/")[0] for pair in data.pairs]
+    return FactScope(rates, gained(apart, like, data.forbidden, people))
 
 
 def _share(stopped: NDArray[np.bool_]) -> Rate:
@@ -153,6 +201,13 @@ def printed(title: str, rows: Rows, console: Console) -> None:
     for name, rates in rows.items():
         table.add_row(name, *(str(rate) for rate in rates.values()))
     console.print(table)
+
+
+def told(data: str, rates: dict[str, Rate], console: Console) -> dict[str, dict[str, Counts]]:
+    """A line a rate; returned as they are written down."""
+    for name, rate in rates.items():
+        console.print(f"{data}, {name}: {rate}, n {rate.n}", highlight=False)
+    return {name: {"rate": (rate.k, rate.n)} for name, rate in rates.items()}
 
 
 def main() -> None:
@@ -173,11 +228,14 @@ def main() -> None:
         sizes = ", ".join(f"{name} {rate.n}" for name, rate in next(iter(rows.values())).items())
         printed(f"RWKU, {len(whom)} people; n: {sizes}; 95 % intervals", rows, console)
         results["rwku"] = {n: {c: (r.k, r.n) for c, r in row.items()} for n, row in rows.items()}
+        scope = on_sentences(whom, probes, encoder)
+        results["rwku facts"] = told("RWKU", scope.rates, console)
+        console.print(f"RWKU, fact scope, area apart over cosine: {scope.gain}", highlight=False)
     if (args.data / "tofu").is_dir():
-        rates = on_tofu(args.data / "tofu", encoder) | on_facts(args.data / "tofu", encoder)
-        for name, rate in rates.items():
-            console.print(f"TOFU, {name}: {rate}, n {rate.n}", highlight=False)
-        results["tofu"] = {name: {"rate": (r.k, r.n)} for name, r in rates.items()}
+        scope = on_facts(args.data / "tofu", encoder)
+        rates = on_tofu(args.data / "tofu", encoder) | scope.rates
+        results["tofu"] = told("TOFU", rates, console)
+        console.print(f"TOFU, fact scope, area apart over cosine: {scope.gain}", highlight=False)
     encoder.keep()
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

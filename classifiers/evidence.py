@@ -3,6 +3,7 @@
 Knows no weight, no threshold and no encoder: vectors are handed in.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -25,6 +26,7 @@ SEVERAL = 5  # exemplars whose mean similarity counts
 RARE = 3  # exemplars that a word may stand in and still point at one of them
 RARE_SHARE = 0.05  # of the exemplars, where there are many
 MOST = 3.0  # sum of rarities from which more words say nothing more
+OTHERS = 5  # texts about anything, which keep a few of one concept from sharing all they say
 ENOUGH = 1.0  # the same from which a text without a question tells something: no lone word does
 UNCOMMON = 0.5  # rarity of a name that need not be written with a capital
 SUFFIXES = frozenset(
@@ -54,6 +56,9 @@ class Evidence:
     overlap                  most of support times share of the question, over those exemplars
     margin                   how much nearer the exchange is to an exemplar than to any neighbour,
                              what must stay sayable, in [-1, 1]; 0 where no neighbour is known
+    apart                    cosine of the exchange to the nearest exemplar, after what all texts of
+                             the concept share, exemplars and neighbours, is taken from both: of
+                             facts about one person it leaves what each says beside the person
     epithet                  somebody is called by what they are ("the creator of"), beside words
                              that point at a few exemplars: how rare those are together
     """
@@ -70,6 +75,7 @@ class Evidence:
     support: float
     overlap: float
     margin: float
+    apart: float
     epithet: float
 
     def numbers(self) -> tuple[float, ...]:
@@ -117,6 +123,10 @@ class Known:
         texts = [read(text) for text in exemplars]
         self._vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         self._kept = self._vectors[:0] if neighbours is None else neighbours
+        every = np.concatenate((self._vectors, self._kept))
+        self._shared = every.sum(axis=0) / (len(every) + OTHERS)
+        self._own_shared = self._vectors @ self._shared
+        self._own_apart = np.linalg.norm(self._vectors - self._shared, axis=1)
         self._exemplars = [_Exemplar(text.folded, text.terms) for text in texts]
         self._everything = " ".join(text.folded for text in texts)
         self._counts = Counter(term for text in texts for term in text.terms)
@@ -165,6 +175,7 @@ class Known:
             support=support,
             overlap=overlap,
             margin=self._margin(exchange, exchange_best),
+            apart=self._apart_from(exchange, near[:, 1]),
             epithet=self._pointed(question) if question.role else 0.0,
         )
 
@@ -189,6 +200,15 @@ class Known:
 
     def _margin(self, exchange: NDArray[np.float32], best: float) -> float:
         return best - float((self._kept @ exchange).max()) if len(self._kept) else 0.0
+
+    def _apart_from(self, exchange: NDArray[np.float32], similar: NDArray[np.float32]) -> float:
+        """The cosine of what is left of two vectors without what is shared, from their products."""
+        if not len(similar):
+            return -1.0
+        with_shared, shared = float(self._shared @ exchange), float(self._shared @ self._shared)
+        left = similar - self._own_shared - with_shared + shared
+        length = math.sqrt(1 - 2 * with_shared + shared)
+        return float((left / (self._own_apart * length)).max())
 
     def _pointed(self, question: Words) -> float:
         """Rarity of the words that point at a few exemplars."""

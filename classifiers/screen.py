@@ -8,6 +8,7 @@ from classifiers.declines import declines
 from classifiers.encoder import Encoder, Vectors
 from classifiers.evidence import CANDIDATE, Evidence
 from classifiers.fingerprint_terms import Words, read
+from classifiers.floors import floors
 from classifiers.index import Nearest
 from classifiers.lexical import Found
 from classifiers.quotation import LEAST, WITHIN, Quoted
@@ -17,7 +18,7 @@ from classifiers.stock import Stock, hashed
 from classifiers.verdict import Concept, Passage, Span, Verdict
 from classifiers.views import View, fold, reading, views
 
-VERSION = 6  # of views, windows and scores: raised with any change that could move a verdict
+VERSION = 7  # of views, windows and scores: raised with any change that could move a verdict
 NEAR = 0.15  # below the cosine similarity derived for a concept its instruction is still relevant
 LIMIT = 0.9  # score from which a text is a hit where nothing was calibrated
 
@@ -83,8 +84,12 @@ class Screen:
         self.thresholds = self.stock.similar | {
             key: limits.get(key, LIMIT) for key in self._weighed
         }
-        near = [similar - NEAR for similar in self.stock.similar.values()]
-        self._floor = min([*near, CANDIDATE] if self._weighed else near, default=1.0)
+        self._floors = floors(
+            {
+                key: min(similar - NEAR, CANDIDATE) if key in self._weighed else similar - NEAR
+                for key, similar in self.stock.similar.items()
+            }
+        )
         self.recall = self.stock.recall
         self.fingerprint = self._fingerprint(limits)
 
@@ -136,7 +141,7 @@ class Screen:
         """Every reading of every passage beside every concept that it is not far from."""
         asked = [r for at, p in enumerate(passages) for r in readings(at, p, self.stock.spacing)]
         vectors = self.stock.cache.vectors([item.text for item in asked])
-        forbidden = self.stock.nearest(vectors, floor=self._floor)
+        forbidden = self.stock.nearest(vectors, floors=self._floors)
         close = [at for at, found in enumerate(forbidden) if found]
         befores = self._befores([asked[at] for at in close])
         words: dict[str, Words] = {}
@@ -154,7 +159,8 @@ class Screen:
     def nearest(self, text: str) -> list[Verdict]:
         """Each concept's nearest exemplar, however far, best first: to explain, not to screen."""
         vectors = self.stock.cache.vectors([reading(text)])
-        forbidden = self.stock.nearest(vectors, floor=EVERYTHING)[0]
+        everything = floors(dict.fromkeys(self.stock.similar, EVERYTHING))
+        forbidden = self.stock.nearest(vectors, floors=everything)[0]
         item = Reading(0, Span(0, len(text)), "plain", reading(text))
         words = {item.said: read(item.said)}
         found = []

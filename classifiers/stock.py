@@ -15,6 +15,7 @@ from classifiers.background import BACKGROUND
 from classifiers.cache import Cache
 from classifiers.encoder import Encoder, Vectors
 from classifiers.evidence import Known
+from classifiers.floors import Floors
 from classifiers.index import Nearest
 from classifiers.part import Part, kept
 from classifiers.quotation import AHEAD
@@ -78,13 +79,19 @@ class Stock:
         self.longest = max(names, AHEAD if quoted else 0)
         self.recall = min(part.forbidden.recall for part in self.parts)
 
-    def nearest(self, vectors: Vectors, *, floor: float) -> list[dict[str, Nearest]]:
-        """For each vector, concept → its nearest exemplar, of those more similar than `floor`."""
+    def nearest(self, vectors: Vectors, *, floors: Floors) -> list[dict[str, Nearest]]:
+        """For each vector, concept → its nearest exemplar, where it exceeds the concept's floor."""
         merged: list[dict[str, Nearest]] = [{} for _ in vectors]
         for part, keys in self.parts.items():
-            near = part.forbidden.nearest(vectors, floor=floor)
-            for found, one in zip(merged, near, strict=True):
-                found |= {key: nearest for key, nearest in one.items() if key in keys}
+            near = part.forbidden.nearest(vectors, floor=floors.common)
+            apart = sorted(floors.apart & keys)
+            for vector, found, one in zip(vectors, merged, near, strict=True):
+                rows = one | part.forbidden.best(vector, apart)
+                found |= {
+                    key: nearest
+                    for key, nearest in rows.items()
+                    if key in keys and nearest.score > floors.each[key]
+                }
         return merged
 
     def neighbour(self, key: str, vector: Vectors) -> float | None:

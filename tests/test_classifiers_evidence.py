@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from classifiers import HashEncoder
-from classifiers.evidence import FEATURES, Evidence, Known
+from classifiers.evidence import FEATURES, OTHERS, Evidence, Known
 from classifiers.fingerprint_terms import rarity, read, stem
 from classifiers.readings import joined
 
@@ -111,6 +111,30 @@ def test_an_epithet_counts_beside_rare_words_of_the_exemplars() -> None:
     assert evidence("When was the creator of 'The Salt Lanterns' born?").epithet > 0
     assert evidence("When was 'The Salt Lanterns' shown?").epithet == 0
     assert evidence("When was the creator of 'The Green Door' seen?").epithet == 0
+
+
+def test_what_all_texts_share_is_taken_from_both_sides() -> None:
+    seen = evidence("Where was Vask born?", "Sarnholm", known(kept=["Vask kept bees by the sea."]))
+    texts = ENCODER.encode([*SENTENCES, "Vask kept bees by the sea."])
+    shared = texts.sum(axis=0) / (len(texts) + OTHERS)
+    [asked] = ENCODER.encode([joined("Where was Vask born?", "Sarnholm")]) - shared
+    left = texts[: len(SENTENCES)] - shared
+    cosines = left @ asked / np.linalg.norm(left, axis=1) / np.linalg.norm(asked)
+    assert seen.apart == pytest.approx(float(cosines.max()), abs=1e-5)
+
+
+def test_of_facts_about_one_person_what_each_says_beside_the_person_counts() -> None:
+    vask = [f"The painter Ottoline Vask of Brede {said}." for said in ("kept bees", "sold a boat")]
+    kept = ["The painter Ottoline Vask of Brede lost a ring."]
+    concept = known(["Ottoline Vask"], vask, kept)
+    told = evidence("The painter Ottoline Vask of Brede owned many bees.", concept=concept)
+    other = evidence("The painter Ottoline Vask of Brede wore a hat.", concept=concept)
+    assert told.exchange - other.exchange < 0.2
+    assert told.apart - other.apart > 1.5 * (told.exchange - other.exchange) > 0
+
+
+def test_a_concept_without_exemplars_is_like_nothing() -> None:
+    assert evidence("Where was Ottoline Vask born?", concept=known(sentences=())).apart == -1
 
 
 def test_a_neighbour_that_is_nearer_makes_the_margin_negative() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers import (
@@ -20,7 +20,9 @@ from classifiers import (
     segment,
     windows,
 )
+from classifiers.combine import shipped
 from classifiers.encoder import Vectors
+from classifiers.floors import FEW
 from classifiers.readings import MOST_READINGS
 from classifiers.screen import LIMIT, NEAR
 from classifiers.threshold import FLOOR
@@ -64,6 +66,50 @@ def test_a_name_is_a_hit_where_it_stands() -> None:
     assert verdict.hit
     assert verdict.near
     assert verdict.neighbour is None
+
+
+MIXED = st.lists(st.one_of(st.none(), st.sampled_from([0.0, 0.2, 0.4, 0.6, 0.9])), min_size=1)
+MANY = st.integers(0, 2 * FEW).map(lambda count: [0.1] * count)
+
+
+@settings(max_examples=15, deadline=None)
+@given(mixed=MIXED, many=MANY)
+def test_a_concept_is_judged_as_if_it_were_alone(
+    mixed: list[float | None], many: list[float]
+) -> None:
+    told = [
+        "Ottoline Vask painted the lighthouse of Brede in 1921.",
+        "Casper Dunn built the bridge over the river Sall.",
+        "The bees of Varn sleep through the winter.",
+    ]
+    concepts = [
+        Concept(f"{at}", (f"Vask{chr(97 + at % 26)}",), (told[at % 3],), threshold=threshold)
+        for at, threshold in enumerate([*mixed, *many])
+    ]
+    asked = [passage(f"{told[0]} {told[2][:20]}"), passage("In 1921.", "Who built the bridge?")]
+    weighing = {"entity": shipped()["entity"]}
+
+    def seen(screen: Screen, key: str) -> list[list[object]]:
+        """Scores but for their last digits: a sum depends on how many rows it is made beside."""
+        return [
+            [replace(v, score=round(v.score, 4), similarity=round(v.similarity or 0, 4))
+             for v in found if v.concept == key]
+            for found in screen.judge(asked)
+        ]  # fmt: skip
+
+    together = Screen(concepts, HashEncoder(), combinations=weighing)
+    for one in dict.fromkeys([*concepts[:2], concepts[-1]]):
+        alone = Screen([one], HashEncoder(), combinations=weighing)
+        assert seen(together, one.key) == seen(alone, one.key)
+
+
+def test_a_low_threshold_makes_no_other_concept_be_compared() -> None:
+    others = [replace(VARN, key=f"{at}", aliases=()) for at in range(2 * FEW)]
+    low = Concept("low", (), ("Boil the egg for four minutes.",), threshold=0.0)
+    far = [passage("Boil an egg in Varn.")]
+    for concepts in ([low], [*others, low]):
+        found = Screen(concepts, HashEncoder()).compared(far)
+        assert {one.concept for one in found} == {"low"}
 
 
 def test_a_name_that_does_not_suffice_is_near() -> None:

@@ -10,12 +10,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # others ship a `benchmarks` too
 
-from benchmarks.detection import on_rwku
-from benchmarks.detection_parts.measured import Rate, at_most
-from benchmarks.detection_parts.texts import called, rwku
+from benchmarks.detection import on_rwku, on_sentences
+from benchmarks.detection_parts import requests, sentences
+from benchmarks.detection_parts.measured import Pair, Rate, area, at_most, concept, gained, scored
+from benchmarks.detection_parts.texts import Person, Probe, called, rwku
 from benchmarks.detection_parts.vectors import Kept
 from benchmarks.detection_parts.weighing import crossed, fitted, folds
-from classifiers import HashEncoder
+from classifiers import HashEncoder, Screen
 from classifiers.encoder import Vectors
 
 Row = dict[str, str]
@@ -90,6 +91,73 @@ def test_a_threshold_lets_at_most_its_share_through() -> None:
     scores = np.arange(100, dtype=float)
     for share in (0.0, 0.01, 0.055, 0.2):
         assert (scores >= at_most(scores, share)).mean() == int(share * 100) / 100
+
+
+def test_a_request_is_judged_in_every_way_that_the_proxy_reads_it() -> None:
+    told = "Ada Vask hid the silver lantern of Brede under the third stair of the mill."
+    screen = Screen([concept("Ada", ["Ada Vask"], [told])], HashEncoder())
+    question = "Where was the silver lantern of Brede hidden by the painter?"
+    # Longer than a clause: what is said around it must not hide the fact.
+    around = "It is a long story that people of the valley like to tell each other in winter, and "
+    pair = Pair("Ada", question, f"{around}{told[0].lower()}{told[1:]} So they say.")
+    asked, *said = requests.passages(screen, pair)
+    assert asked.text == question
+    assert not asked.before
+    assert len(said) == 2
+    assert all(passage.before.endswith(question) for passage in said)
+    assert any(w.start > 0 for w in said[0].windows if w.end < len(around) + len(told))
+
+
+def test_a_request_scores_at_least_what_its_sentences_do() -> None:
+    screen = Screen(
+        [concept(name, [name], [f"{name} painted lantern number{at}."])
+         for at, name in enumerate(NAMES)],
+        HashEncoder(),
+    )  # fmt: skip
+    pairs = [Pair(n, "Who painted?", f"lantern number{at}.") for at, n in enumerate(NAMES)]
+    pairs += [Pair("", "What is two and two?", "It is four. It always was.")]
+    highest = requests.scored(screen, pairs)
+    assert (highest >= scored(screen, pairs, any_concept=True).either).all()
+    assert highest[0] > highest[-1]
+
+
+def test_sentences_of_a_person_are_forgotten_by_halves() -> None:
+    told = tuple(f"Ada Vask kept lantern{at} in town{at}, they say." for at in range(12))
+    person = Person("Ada", "Ada Vask", ("Ada Vask is a painter from town1.", *told))
+    probes = [
+        Probe("Ada", "L2", "simple question", f"Where did Ada Vask keep lantern{at}?", f"town{at}")
+        for at in range(12)
+    ]
+    probes.append(Probe("Ada", "L2", "simple question", "Whom did Ada Vask wed?", "Nobody"))
+    data = sentences.halves([person], probes)
+    assert len(data.concepts) == 2
+    for one in data.concepts:
+        pairs = [(p, f) for p, f in zip(data.pairs, data.forbidden, strict=True)
+                 if p.concept == one.key]  # fmt: skip
+        assert (len(one.exemplars), len(one.neighbours), len(pairs)) == (6, 3, 9)
+        for pair, forbidden in pairs:
+            answered = [text for text in told if f"in {pair.answer}," in text]
+            assert [text in one.exemplars for text in answered] == [forbidden]
+            assert answered[0] not in one.neighbours
+    rates = on_sentences([person], probes, Kept(HashEncoder())).rates
+    assert rates["fact scope, Screen, TPR, other facts stopped at most 10%"].n == 12
+
+
+def test_an_area_is_how_often_what_must_stop_is_higher() -> None:
+    forbidden = np.array([True, True, False, False])
+    assert area(np.array([4.0, 3.0, 2.0, 1.0]), forbidden) == 1
+    assert area(np.array([4.0, 1.0, 2.0, 3.0]), forbidden) == 0.5
+    assert area(np.ones(4), forbidden) == 0.5
+
+
+def test_what_is_gained_holds_for_people_drawn_again() -> None:
+    random = np.random.default_rng(0)
+    forbidden, people = np.arange(400) % 2 == 0, [f"{at // 10}" for at in range(400)]
+    weak, strong = (forbidden * by + random.normal(0, 1, 400) for by in (0.5, 2.0))
+    better, same = (gained(values, weak, forbidden, people) for values in (strong, weak))
+    assert 0 < better.low < better.more < better.high
+    assert (same.low, same.more, same.high) == (0, 0, 0)
+    assert str(same).endswith("+0.000 [+0.000, +0.000]")
 
 
 def test_weights_are_never_negative_and_find_what_separates() -> None:

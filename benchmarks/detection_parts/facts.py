@@ -22,7 +22,7 @@ from classifiers.readings import joined
 # Who is meant says nothing here: the facts to keep are the same person's.
 CUES = [
     FEATURES.index(name)
-    for name in ("exchange", "exchange_several", "told", "support", "overlap", "margin")
+    for name in ("exchange", "exchange_several", "told", "support", "overlap", "margin", "apart")
 ]
 KEPT = 5  # facts to keep that the concept has as neighbours; the others are probes
 # In fact scope only an exemplar said word for word is one without weighing.
@@ -136,6 +136,15 @@ def cross_validated(data: Halves, found: Seen, encoder: Encoder) -> Scores:
         screen = Screen([one], encoder, combinations={"fact": combination}, limits={one.key: 0.9})
         parts.append(scored(screen, pairs))
         at += len(pairs)
+    return Scores(
+        np.concatenate([part.question for part in parts]),
+        np.concatenate([part.answer for part in parts]),
+    )
+
+
+def judged(data: Halves, encoder: Encoder, combination: Combination) -> Scores:
+    """Every pair scored by a Screen of its own concept, whose weights never saw any of them."""
+    parts = [scored(screen, pairs) for screen, pairs in _each(data, encoder, combination)]
     return Scores(
         np.concatenate([part.question for part in parts]),
         np.concatenate([part.answer for part in parts]),

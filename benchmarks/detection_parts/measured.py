@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, rankdata
 
 from benchmarks.detection_parts.texts import Probe
 from benchmarks.detection_parts.weighing import Numbers
@@ -17,6 +17,7 @@ from classifiers import Concept, Passage, Screen, segment, windows
 from classifiers.evidence import FEATURES
 
 SOME = 50  # pairs that are judged at once
+DRAWS = 400  # of people, for an interval
 SIMILAR = FEATURES.index("exchange")
 
 COLUMNS: dict[str, Callable[[Probe], bool]] = {
@@ -164,6 +165,45 @@ def counted(probes: Sequence[Probe], stopped: NDArray[np.bool_]) -> dict[str, Ra
         wrong = np.where(forbidden, ~stopped, stopped)
         found[column] = Rate(int(wrong[own].sum()), int(own.sum()))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """How much larger one area under the ROC curve is than another, with a 95 % interval."""
+
+    area: float
+    more: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.area:.3f}, {self.more:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
+def gained(
+    values: Numbers, over: Numbers, forbidden: NDArray[np.bool_], groups: Sequence[str]
+) -> Gain:
+    """Of `values` over others for the same pairs; whole groups, people, are drawn again."""
+    names, owner = np.unique(np.array(groups), return_inverse=True)
+    own = [np.flatnonzero(owner == at) for at in range(len(names))]
+    drawn = np.random.default_rng(0)
+
+    def more(rows: NDArray[np.int64]) -> float:
+        return area(values[rows], forbidden[rows]) - area(over[rows], forbidden[rows])
+
+    every = [
+        more(np.concatenate([own[at] for at in drawn.integers(0, len(own), len(own))]))
+        for _ in range(DRAWS)
+    ]
+    low, high = np.quantile(every, (0.025, 0.975)).tolist()
+    return Gain(area(values, forbidden), more(np.arange(len(values))), low, high)
+
+
+def area(values: Numbers, forbidden: NDArray[np.bool_]) -> float:
+    """How often what must stop is higher than what must pass (Mann and Whitney 1947); ties half."""
+    some, rest = int(forbidden.sum()), int((~forbidden).sum())
+    ranks = rankdata(values)[forbidden].sum()
+    return float((ranks - some * (some + 1) / 2) / (some * rest))
 
 
 def at_most(scores: Numbers, share: float) -> float:

@@ -29,8 +29,12 @@ from benchmarks.detection_parts.weighing import (
 from classifiers import Screen
 from classifiers.combine import Combination, Scale, shipped
 from classifiers.encoder import Encoder
+from classifiers.evidence import FEATURES
 
 Flags = NDArray[np.bool_]
+
+# What is said beside the person says little where the person is what must not be spoken of.
+CUES = [at for at, name in enumerate(FEATURES) if name != "apart"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,10 @@ def entity(data: Prepared, among: Flags) -> Combination:
     """What a Screen would ship with, had it been fitted on some of the probes."""
     rows = data.seen.whole
     rows = rows[among[data.seen.pair[rows]]]
-    numbers, pair = data.seen.numbers, data.seen.pair
-    weights, bias = fitted(numbers[rows], data.forbidden[pair[rows]])
+    numbers, pair = data.seen.numbers[:, CUES], data.seen.pair
+    few, bias = fitted(numbers[rows], data.forbidden[pair[rows]])
+    weights = np.zeros(len(FEATURES))
+    weights[CUES] = few
     # The scale is of people whom the weights never saw, as all will be who are judged by it.
     odds = crossed(
         numbers[rows], data.forbidden[pair[rows]], data.fold[pair[rows]],
@@ -92,7 +98,9 @@ def entity(data: Prepared, among: Flags) -> Combination:
     likeness = np.array(
         [
             (said if alone else asked).score(similar)
-            for alone, similar in zip(data.seen.said, numbers[:, SIMILAR].tolist(), strict=True)
+            for alone, similar in zip(
+                data.seen.said, data.seen.numbers[:, SIMILAR].tolist(), strict=True
+            )
         ]
     )
     scale = scaled(
