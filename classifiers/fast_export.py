@@ -4,10 +4,11 @@ What it exports it measures: a model that drifts further than the tolerance is n
 """
 
 import argparse
+import itertools
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from classifiers.background import BACKGROUND
 from classifiers.encoder import EMBEDDED, Reference, load
 from classifiers.fast import KERNEL, PARTS, TOKENIZER, WEIGHTS, Fast, Manifest, digest
 from classifiers.fast_kernel import PARTS as MATRICES
-from classifiers.fast_kernel import KernelError, Shape, build
+from classifiers.fast_kernel import Forward, KernelError, Shape, build, opened
 from classifiers.fast_pack import Doubles, Floats, Whole, pack, turned
 from classifiers.vectors import EncoderError, Vectors
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 TOLERANCE = 0.005  # of a cosine, at the 99th percentile of pairs
+DAMPING = 0.1  # of the mean of the second moments, added to each: texts are few
 RESERVE = 0.1  # of the tolerance, as other texts may drift further than those measured
 # Parts of a layer in 16 bits, from the fastest choice to the most exact.
 PRECISIONS = ((), ("value", "out"), ("value", "out", "up"), tuple(MATRICES))
@@ -113,96 +115,110 @@ def _written(
 
     One half of the texts tells what matrices multiply, the other how far cosines move.
     """
+    transformer: Any = reference.model[0]
+    transformer.tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
+    truth = reference.encode(texts[1::2])
     try:
         shape = _shape(reference.model)
+        tensors = _Tensors(reference, texts[::2], shape)
         build(folder / KERNEL)
-        tensors = _Tensors(reference, texts[::2], depth=shape.depth)
-        transformer: Any = reference.model[0]
-        transformer.tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
-        truth = reference.encode(texts[1::2])
-        for wide in PRECISIONS:
-            save_file(tensors.packed(wide), folder / WEIGHTS)
-            about = Manifest(
-                reference=reference.fingerprint,
-                shape=shape,
-                limit=int(reference.model.max_seq_length or sys.maxsize),
-                prompt=reference.prompt,
-                wide=wide,
-                drift_p99=0.0,
-                drift_most=0.0,
-                pairs=0,
-                digests={part: digest(folder / part) for part in PARTS},
-            )
-            about.write(folder)
-            p99, most, pairs = drift(Fast(folder).encode(texts[1::2]), truth)
-            if p99 <= (1 - RESERVE) * tolerance:
-                break
+        Forward(opened(folder / KERNEL), tensors.packed(()), shape)
     except (KernelError, ValueError) as error:
         raise EncoderError(f"{name}: cannot be exported: {error}") from error
+    for wide in PRECISIONS:
+        save_file(tensors.packed(wide), folder / WEIGHTS)
+        manifest = Manifest(
+            reference=reference.fingerprint,
+            shape=shape,
+            limit=int(reference.model.max_seq_length or sys.maxsize),
+            prompt=reference.prompt or "",
+            wide=wide,
+            drift_p99=0.0,
+            drift_most=0.0,
+            pairs=0,
+            digests={part: digest(folder / part) for part in PARTS},
+        )
+        manifest.write(folder)
+        p99, most, pairs = drift(Fast(folder).encode(texts[1::2]), truth)
+        if p99 <= (1 - RESERVE) * tolerance:
+            break
     (folder / WEIGHTS).chmod(0o644)  # whoever serves need not be who exported
-    manifest = replace(about, drift_p99=p99, drift_most=most, pairs=pairs)
+    manifest = replace(manifest, drift_p99=p99, drift_most=most, pairs=pairs)
     manifest.write(folder)
     return manifest
 
 
-class _Tensors:
-    """A model's tensors, its matrices as whole numbers of 8 and of 16 bits."""
+@dataclass(frozen=True, slots=True)
+class _Matrix:
+    """One of a layer's, as whole numbers of 8 and of 16 bits."""
 
-    def __init__(self, reference: Reference, texts: Sequence[str], *, depth: int) -> None:
+    name: str
+    part: str
+    narrow: Whole
+    wide: Whole
+
+
+class _Tensors:
+    """A model's tensors, its matrices as whole numbers that `texts` lose little by."""
+
+    def __init__(self, reference: Reference, texts: Sequence[str], shape: Shape) -> None:
         transformer: Any = reference.model[0]
         found = transformer.auto_model.state_dict()
-        floats = {k: v.float().numpy() for k, v in found.items() if v.is_floating_point()}
-        moments = _moments(reference, texts)
-        self._narrow: dict[str, Whole] = {}
-        self._wide: dict[str, Whole] = {}
-        for at in range(depth):
-            for part, behind in MATRICES.items():
-                name = f"encoder.layer.{at}.{behind}"
-                weight, bias = floats.pop(f"{name}.weight"), floats.pop(f"{name}.bias")
-                if part == "query":  # holds the scale of attention
-                    size = len(weight) // transformer.auto_model.config.num_attention_heads
-                    weight, bias = weight / np.sqrt(size), bias / np.sqrt(size)
-                self._narrow[name] = pack(weight, bias, bits=8, moment=moments[name])
-                self._wide[name] = pack(weight, bias, bits=16)
-        self._floats = floats
+        self._floats = {k: v.float().numpy() for k, v in found.items() if v.is_floating_point()}
+        factors = _factors(reference, texts)
+        self._matrices: list[_Matrix] = []
+        for at, part in itertools.product(range(shape.depth), MATRICES):
+            name = f"encoder.layer.{at}.{MATRICES[part]}"
+            weight, bias = (self._floats.pop(f"{name}.{of}") for of in ("weight", "bias"))
+            if part == "query":  # holds the scale of attention
+                root = np.sqrt(len(weight) / shape.heads)
+                weight, bias = weight / root, bias / root
+            narrow = pack(weight, bias, bits=8, factor=factors[name])
+            self._matrices.append(_Matrix(name, part, narrow, pack(weight, bias, bits=16)))
 
     def packed(self, wide: Collection[str]) -> dict[str, NDArray[Any]]:
         """Tensors as the kernel takes them, the parts of a layer in `wide` in 16 bits."""
-        behind = tuple(MATRICES[part] for part in wide)
-        chosen = {
-            name: self._wide[name] if name.endswith(behind) and behind else narrow
-            for name, narrow in self._narrow.items()
+        return self._floats | {
+            f"{one.name}.{of}": getattr(one.wide if one.part in wide else one.narrow, of)
+            for one in self._matrices
+            for of in ("numbers", "scales", "bias")
         }
-        matrices = {
-            f"{name}.{part}": getattr(whole, part)
-            for name, whole in chosen.items()
-            for part in ("numbers", "scales", "bias")
-        }
-        return self._floats | matrices
 
 
-def _moments(reference: Reference, texts: Sequence[str]) -> dict[str, Doubles]:
-    """For each matrix X.T @ X of the turned rows that it multiplies when texts are encoded."""
+def _factors(reference: Reference, texts: Sequence[str]) -> dict[str, Doubles]:
+    """What `pack` must know of the rows that each matrix multiplies when texts are encoded."""
+    import torch  # noqa: PLC0415 - torch-sized
+
     seen: dict[str, list[Floats]] = {}
 
-    def hook(name: str) -> Callable[[Any, Any], None]:
-        def add(_module: Any, given: Any) -> None:
+    def hook(name: str) -> Callable[[object, tuple[torch.Tensor]], None]:
+        def keep(_module: object, given: tuple[torch.Tensor]) -> None:
             seen.setdefault(name, []).append(given[0].reshape(-1, given[0].shape[-1]).numpy())
 
-        return add
+        return keep
 
     transformer: Any = reference.model[0]
+    alike = (MATRICES["key"], MATRICES["value"])  # they multiply what the query's does
     hooks = [
         module.register_forward_pre_hook(hook(name))
         for name, module in transformer.auto_model.named_modules()
-        if name.endswith(tuple(MATRICES.values()))
+        if name.endswith(tuple(MATRICES.values())) and not name.endswith(alike)
     ]
     for text in texts:  # one by one: padding counts for nothing
         reference.model.encode(text, show_progress_bar=False)
     for one in hooks:
         one.remove()
-    rows = {name: turned(np.concatenate(parts)) for name, parts in seen.items()}
-    return {name: found.T @ found for name, found in rows.items()}
+    factors: dict[str, Doubles] = {}
+    for name, parts in seen.items():
+        rows = torch.from_numpy(turned(np.concatenate(parts)))
+        moment = rows.T @ rows
+        moment.diagonal().add_(DAMPING * moment.diagonal().mean() + 1e-9)
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(moment))
+        factors[name] = torch.linalg.cholesky(inverse, upper=True).numpy()
+        if name.endswith(MATRICES["query"]):
+            for other in alike:
+                factors[name.removesuffix(MATRICES["query"]) + other] = factors[name]
+    return factors
 
 
 def _shape(model: "SentenceTransformer") -> Shape:

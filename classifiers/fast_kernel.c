@@ -154,6 +154,17 @@ static void turn(float *row, int64_t n) {
     }
 }
 
+/* Eight whole numbers below 256 as bytes. */
+static inline void narrowed(whole_wide whole, uint8_t *into) {
+#if defined(__x86_64__) && defined(__AVX2__)
+    __m256i all = (__m256i)whole;
+    __m128i pairs = _mm_packs_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+    _mm_storel_epi64((__m128i *)into, _mm_packus_epi16(pairs, pairs));
+#else
+    *(whole_bytes *)into = __builtin_convertvector(whole, whole_bytes);
+#endif
+}
+
 /* A row as integers of at most `by->levels`; returns what one of them is worth. */
 static float quantise(const linear_t *by, const float *row, uint8_t *into) {
     float most = largest(row, by->inputs, 0, 1);
@@ -162,7 +173,7 @@ static float quantise(const linear_t *by, const float *row, uint8_t *into) {
         wide x = rounded(*(const wide *)(row + i) * times);
         whole_wide whole = __builtin_convertvector(x, whole_wide);
         if (by->bytes == 1)
-            *(whole_bytes *)(into + i) = __builtin_convertvector(whole + MIDDLE, whole_bytes);
+            narrowed(whole + MIDDLE, into + i);
         else
             *(whole_narrow *)(into + 2 * i) = __builtin_convertvector(whole, whole_narrow);
     }

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from classifiers.fast_pack import LANES, LEVELS, Floats, Integers, Whole
 
+CPUINFO = Path("/proc/cpuinfo")
 SOURCE = Path(__file__).with_suffix(".c")
 ASKED = 4  # tokens whose attention the kernel computes together
 PANEL = 16  # columns that the kernel computes together
+LINE = 64  # bytes
 MIDDLE = 128  # added to a byte, as in the source
 FLAGS = ("-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 TARGETS = {"x86_64": ("-march=x86-64-v3",), "AMD64": ("-march=x86-64-v3",)}
@@ -85,10 +87,9 @@ def build(into: Path) -> None:
         raise KernelError(f"{compiler} failed on {SOURCE.name}: {done.stderr.strip()[-400:]}")
 
 
-def opened(library: Path) -> ctypes.CDLL:
+def opened(library: Path, *, cpuinfo: Path = CPUINFO) -> ctypes.CDLL:
     """The library, loaded. Raises KernelError where this processor cannot run it."""
     if platform.machine() in TARGETS:
-        cpuinfo = Path("/proc/cpuinfo")
         known = cpuinfo.read_text(encoding="utf-8").split() if cpuinfo.exists() else NEEDED
         if missing := [name.upper() for name in NEEDED if name not in known]:
             raise KernelError(
@@ -119,14 +120,14 @@ class Packed:
         numbers = matrix.numbers
         outputs, inputs = numbers.shape
         if outputs % PANEL:
-            raise ValueError(f"a matrix of {outputs} outputs: the kernel takes multiples of {PANEL}")
+            raise ValueError(f"a matrix of {outputs} outputs; known: multiples of {PANEL}")
         bits = numbers.itemsize * 8
         beside = 4 if vnni and bits == 8 else 2
-        kind = np.int8 if beside == 4 else np.int16
         panels = numbers.reshape(outputs // PANEL, PANEL, inputs // beside, beside)
+        panels = panels.transpose(0, 2, 1, 3)
         ahead = numbers.sum(axis=1, dtype=np.int32) * (MIDDLE if beside == 4 else 0)
         return cls(
-            np.ascontiguousarray(panels.transpose(0, 2, 1, 3), dtype=kind).reshape(-1),
+            _aligned(panels.astype(np.int8) if beside == 4 else panels.astype(np.int16)),
             np.ascontiguousarray(matrix.scales, dtype=np.float32),
             np.ascontiguousarray(matrix.bias, dtype=np.float32),
             ahead.astype(np.int32),
@@ -145,6 +146,15 @@ class Packed:
             self.weights.itemsize,
             int(self.vnni),
         )
+
+
+def _aligned(numbers: Integers) -> Integers:
+    """A flat copy that begins where a line of the processor's cache does."""
+    room = np.empty(numbers.nbytes + LINE, dtype=np.uint8)
+    start = -room.ctypes.data % LINE
+    found = room[start : start + numbers.nbytes].view(numbers.dtype)
+    found[:] = numbers.reshape(-1)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +199,8 @@ class Forward:
         self.dimensions = words.shape[1]
         self._head = self.dimensions // shape.heads
         if self._head % LANES or self.dimensions % shape.heads:
-            raise ValueError(f"heads of {self.dimensions / shape.heads:g}: not multiples of {LANES}")
+            size = f"{self.dimensions / shape.heads:g}"
+            raise ValueError(f"heads of {size} numbers; known: multiples of {LANES}")
         self.longest = len(positions) - shape.first_position
         layers = (_Layer * shape.depth)(
             *(self._layer(tensors, f"encoder.layer.{at}.") for at in range(shape.depth))

@@ -142,6 +142,11 @@ static inline __attribute__((always_inline)) VNNI void tile(const linear_t *by, 
         int32_t four;
         __m512i left = _mm512_loadu_si512(panel), right = left;
         if (panels == 2) right = _mm512_loadu_si512(panel + length * PANEL);
+        if (rows == 12) { /* the next panels: a stream ends with each, and none is foreseen */
+            _mm_prefetch((const char *)panel + 2 * length * PANEL, _MM_HINT_T1);
+            if (panels == 2)
+                _mm_prefetch((const char *)panel + 3 * length * PANEL, _MM_HINT_T1);
+        }
         EACH(STEP)
     }
     EACH(STORE)

@@ -1,6 +1,7 @@
 """Matrices as whole numbers that lose little. Knows no file, no model and no processor."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,12 +9,11 @@ from numpy.typing import NDArray
 LANES = 8  # numbers that stay beside each other when a row is turned, as in the kernel
 LEVELS = {8: 127, 16: 2047}  # largest integer of an activation beside a weight of so many bits
 MOST = 2**31 - 1  # of a sum
-DAMPING = 0.1  # of the second moment's mean, added to each input's: texts are few
-BLOCK = 128
+BLOCK = 128  # inputs rounded before those behind are put right
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-Integers = NDArray[np.int8] | NDArray[np.int16]
+Integers = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,12 @@ class Whole:
 
 
 def spread(inputs: int) -> tuple[int, int]:
-    """Of how many rows of LANES numbers an input consists: the odd part and the power of two."""
+    """Of how many rows of LANES numbers an input consists: the odd part and the power of two.
+
+    Raises ValueError for a number of inputs that is no multiple of LANES.
+    """
+    if inputs % LANES:
+        raise ValueError(f"a matrix of {inputs} inputs; known: multiples of {LANES}")
     power = (inputs // LANES) & -(inputs // LANES)
     return inputs // LANES // power, power
 
@@ -51,38 +56,33 @@ def turned(rows: Floats | Doubles) -> Doubles:
         half *= 2
     if odd > 1:
         found = found - 2 / odd * found.sum(axis=1, keepdims=True)
-    return found.reshape(rows.shape) / np.sqrt(power)
+    return np.asarray(found.reshape(rows.shape) / np.sqrt(power))
 
 
-def pack(weight: Floats, bias: Floats, *, bits: int, moment: Doubles | None = None) -> Whole:
+def pack(weight: Floats, bias: Floats, *, bits: int, factor: Doubles | None = None) -> Whole:
     """A matrix, shape (outputs, inputs), in so many bits that no sum can overflow, 8 or 16 at most.
 
-    moment  X.T @ X of the turned rows that it usually multiplies: given, an error of rounding is
-            made good by the numbers rounded after it
+    factor  Cholesky's, upper, of the inverse of X.T @ X, X the turned rows that it usually
+            multiplies: given, an error of rounding is made good by the numbers rounded after it
 
     Raises ValueError for a number of inputs that is no multiple of 8.
     """
     inputs = weight.shape[1]
-    if inputs % LANES:
-        raise ValueError(f"a matrix of {inputs} inputs: the kernel takes multiples of {LANES}")
     largest = min(2 ** (bits - 1) - 1, MOST // (LEVELS[bits] * inputs))
     exact = turned(weight)
     scales = np.maximum(np.abs(exact).max(axis=1) / largest, 1e-30)
     units = exact / scales[:, None]
-    whole = np.rint(units) if moment is None else _compensated(units, largest, moment)
-    kind = np.int8 if bits == 8 else np.int16
+    whole = np.rint(units) if factor is None else _compensated(units, largest, factor)
     return Whole(
-        whole.astype(kind),
+        whole.astype(np.int8) if bits == 8 else whole.astype(np.int16),
         (scales / np.sqrt(spread(inputs)[1])).astype(np.float32),
         bias.astype(np.float32),
     )
 
 
-def _compensated(units: Doubles, largest: int, moment: Doubles) -> Doubles:
+def _compensated(units: Doubles, largest: int, upper: Doubles) -> Doubles:
     """Rounded column by column (Frantar et al., GPTQ, ICLR 2023)."""
-    inputs = len(moment)
-    damped = moment + np.eye(inputs) * (DAMPING * np.trace(moment) / inputs + 1e-9)
-    upper = np.linalg.cholesky(np.linalg.inv(damped)).T
+    inputs = len(upper)
     left = np.ascontiguousarray(units.T)
     for start in range(0, inputs, BLOCK):
         end = min(start + BLOCK, inputs)
