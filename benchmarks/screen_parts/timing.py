@@ -27,14 +27,17 @@ def in_turn(
     *,
     rounds: int,
     clock: Callable[[], float] = time.thread_time,
+    pause: float = 0,
 ) -> dict[str, list[float]]:
     """CPU seconds of this thread for each way in each round, one after the other.
 
     What else the machine does falls on each. A way is told the number of its round.
+    clock: what to count instead; pause: seconds before each, for the last one's threads to sleep.
     """
     spent: dict[str, list[float]] = {name: [] for name in ways}
     for at in range(rounds):
         for name, way in ways.items():
+            time.sleep(pause)
             began = clock()
             way(at)
             spent[name].append(clock() - began)
