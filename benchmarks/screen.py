@@ -47,7 +47,7 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := [name for name in args.part if name not in parts]:
         parser.error(f"{unknown[0]}: no part; give any of {', '.join(parts)}")
-    console = Console(width=120)
+    console = Console(width=150)
     if not (args.data / "rwku").is_dir():
         console.print(f"skipped: no rwku/ in {args.data}; give --data DIR")
         return

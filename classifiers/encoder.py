@@ -48,8 +48,10 @@ class Encoder(Protocol):
         ...
 
 
-def load(name: str = EMBEDDED) -> Encoder:
+def load(name: str = EMBEDDED, *, native: bool = True) -> Encoder:
     """Load `embedded`, any sentence-transformers model by name or path, or an export's folder.
+
+    native: `embedded` in bfloat16 where the processor multiplies that, else as it was published.
 
     Raises EncoderError where the embedded weights are not the published ones, where a model cannot
     be found, and where an export is not whole.
@@ -58,7 +60,7 @@ def load(name: str = EMBEDDED) -> Encoder:
         folder = Path(str(files(PACKAGE))) / "model"
         verify(folder / "model.safetensors")
         model = _opened(str(folder), offline=True)
-        native = _bfloat16()
+        native = native and _bfloat16()
         precision = "bf16" if native else "fp32"
         return Reference(model, f"all-MiniLM-L6-v2:{DIGEST[:16]}:{precision}", bfloat16=native)
     if (Path(name) / MANIFEST).is_file():

@@ -10,20 +10,33 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from classifiers.fast_pack import LANES, LEVELS, Floats, Integers, Whole
+
+CPUINFO = Path("/proc/cpuinfo")
 SOURCE = Path(__file__).with_suffix(".c")
-ACTIVATION = 2047  # largest integer of an activation: 12 bits, as in the source
-MOST = 2**31 - 1  # of a sum
+ASKED = 4  # tokens whose attention the kernel computes together
 PANEL = 16  # columns that the kernel computes together
+LINE = 64  # bytes
+MIDDLE = 128  # added to a byte, as in the source
 FLAGS = ("-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 TARGETS = {"x86_64": ("-march=x86-64-v3",), "AMD64": ("-march=x86-64-v3",)}
-ACTIVATIONS = {"gelu": 0, "relu": 1}
+NEEDED = ("avx2", "bmi2", "fma")  # of the processors that the target means
+ACTIVATIONS = {"gelu": 1, "relu": 2}
+PARTS = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "out": "attention.output.dense",
+    "up": "intermediate.dense",
+    "down": "output.dense",
+}
 
-Floats = NDArray[np.float32]
-Tensors = Mapping[str, Floats]
+Tensors = Mapping[str, NDArray[Any]]
 
 
 class KernelError(RuntimeError):
@@ -32,17 +45,14 @@ class KernelError(RuntimeError):
 
 class _Linear(ctypes.Structure):
     _fields_ = (
-        ("weights", ctypes.c_void_p),
-        ("scales", ctypes.c_void_p),
-        ("bias", ctypes.c_void_p),
-        ("inputs", ctypes.c_int64),
-        ("outputs", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("weights", "scales", "bias", "ahead")),
+        *((name, ctypes.c_int64) for name in ("inputs", "outputs", "levels", "bytes", "vnni")),
     )
 
 
 class _Layer(ctypes.Structure):
     _fields_ = (
-        *((name, _Linear) for name in ("qkv", "out", "up", "down")),
+        *((name, _Linear) for name in PARTS),
         ("norm_attention", ctypes.c_void_p * 2),
         ("norm_output", ctypes.c_void_p * 2),
     )
@@ -77,12 +87,15 @@ def build(into: Path) -> None:
         raise KernelError(f"{compiler} failed on {SOURCE.name}: {done.stderr.strip()[-400:]}")
 
 
-def opened(library: Path) -> ctypes.CDLL:
+def opened(library: Path, *, cpuinfo: Path = CPUINFO) -> ctypes.CDLL:
     """The library, loaded. Raises KernelError where this processor cannot run it."""
     if platform.machine() in TARGETS:
-        cpuinfo = Path("/proc/cpuinfo")
-        if cpuinfo.exists() and " avx2 " not in cpuinfo.read_text(encoding="utf-8"):
-            raise KernelError("this processor has no AVX2; use the encoder it was exported from")
+        known = cpuinfo.read_text(encoding="utf-8").split() if cpuinfo.exists() else NEEDED
+        if missing := [name.upper() for name in NEEDED if name not in known]:
+            raise KernelError(
+                f"this processor has no {' and no '.join(missing)}; "
+                "use the encoder that it was exported from"
+            )
     try:
         return ctypes.CDLL(str(library))
     except OSError as error:
@@ -91,42 +104,57 @@ def opened(library: Path) -> ctypes.CDLL:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """One matrix as the kernel reads it, with what its integers are worth."""
+    """One matrix as the kernel reads it on this processor, with what its integers are worth."""
 
-    weights: NDArray[np.int16]
+    weights: Integers
     scales: Floats
     bias: Floats
+    ahead: NDArray[np.int32]
     inputs: int
-    outputs: int
+    levels: int
+    vnni: bool
 
     @classmethod
-    def of(cls, weight: Floats, bias: Floats) -> "Packed":
-        """Pack a matrix, shape (outputs, inputs): per row as many bits as no sum can overflow.
-
-        Raises ValueError for an odd number of inputs or one of outputs that is no multiple of 16.
-        """
-        outputs, inputs = weight.shape
-        if inputs % 2 or outputs % PANEL:
-            raise ValueError(f"a matrix of {outputs} x {inputs}: give multiples of {PANEL} and 2")
-        largest = min(32767, MOST // (ACTIVATION * inputs))
-        scales = np.abs(weight).max(axis=1) / largest
-        whole = np.rint(weight / np.maximum(scales, 1e-30)[:, None]).astype(np.int16)
-        panels = whole.reshape(outputs // PANEL, PANEL, inputs // 2, 2).transpose(0, 2, 1, 3)
+    def of(cls, matrix: Whole, *, vnni: bool) -> "Packed":
+        """Lay out a matrix. Raises ValueError for outputs that are no multiple of 16."""
+        numbers = matrix.numbers
+        outputs, inputs = numbers.shape
+        if outputs % PANEL:
+            raise ValueError(f"a matrix of {outputs} outputs; known: multiples of {PANEL}")
+        bits = numbers.itemsize * 8
+        beside = 4 if vnni and bits == 8 else 2
+        panels = numbers.reshape(outputs // PANEL, PANEL, inputs // beside, beside)
+        panels = panels.transpose(0, 2, 1, 3)
+        ahead = numbers.sum(axis=1, dtype=np.int32) * (MIDDLE if beside == 4 else 0)
         return cls(
-            np.ascontiguousarray(panels).reshape(-1),
-            scales.astype(np.float32),
-            np.ascontiguousarray(bias, dtype=np.float32),
+            _aligned(panels.astype(np.int8) if beside == 4 else panels.astype(np.int16)),
+            np.ascontiguousarray(matrix.scales, dtype=np.float32),
+            np.ascontiguousarray(matrix.bias, dtype=np.float32),
+            ahead.astype(np.int32),
             inputs,
-            outputs,
+            LEVELS[bits],
+            vnni,
         )
 
     def structure(self) -> _Linear:
         """Pointers into this object: it must outlive them."""
         return _Linear(
-            *(part.ctypes.data for part in (self.weights, self.scales, self.bias)),
+            *(part.ctypes.data for part in (self.weights, self.scales, self.bias, self.ahead)),
             self.inputs,
-            self.outputs,
+            len(self.scales),
+            self.levels,
+            self.weights.itemsize,
+            int(self.vnni),
         )
+
+
+def _aligned(numbers: Integers) -> Integers:
+    """A flat copy that begins where a line of the processor's cache does."""
+    room = np.empty(numbers.nbytes + LINE, dtype=np.uint8)
+    start = -room.ctypes.data % LINE
+    found = room[start : start + numbers.nbytes].view(numbers.dtype)
+    found[:] = numbers.reshape(-1)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,18 +177,30 @@ class Shape:
 class Forward:
     """A model of BERT's kind (Devlin et al., NAACL 2019), tensors named as transformers names them.
 
-    Raises KeyError for a tensor that is missing and ValueError for a shape that cannot be packed.
+    Of each matrix there are `numbers`, `scales` and `bias` (see Whole). vnni: whether to multiply
+    with AVX-512 VNNI; where the processor has it unless said; the bits of a vector are the same.
+    Raises KeyError for a tensor that is missing, ValueError for a shape that cannot be packed, and
+    KernelError for instructions that this processor has not.
     """
 
-    def __init__(self, library: ctypes.CDLL, tensors: Tensors, shape: Shape) -> None:
+    def __init__(
+        self, library: ctypes.CDLL, tensors: Tensors, shape: Shape, *, vnni: bool | None = None
+    ) -> None:
         self._library = library
+        has = bool(library.lethe_vnni())
+        if vnni and not has:
+            raise KernelError("this processor has no AVX-512 VNNI")
+        self.vnni = has if vnni is None else vnni
         self._kept: list[object] = []
         words = self._keep(tensors["embeddings.word_embeddings.weight"])
         positions = tensors["embeddings.position_embeddings.weight"]
         if shape.types:
             positions = positions + tensors["embeddings.token_type_embeddings.weight"][0]
         self.dimensions = words.shape[1]
-        self._heads = shape.heads
+        self._head = self.dimensions // shape.heads
+        if self._head % LANES or self.dimensions % shape.heads:
+            size = f"{self.dimensions / shape.heads:g}"
+            raise ValueError(f"heads of {size} numbers; known: multiples of {LANES}")
         self.longest = len(positions) - shape.first_position
         layers = (_Layer * shape.depth)(
             *(self._layer(tensors, f"encoder.layer.{at}.") for at in range(shape.depth))
@@ -186,15 +226,11 @@ class Forward:
         lengths = np.array([len(tokens) for tokens in texts], dtype=np.int32)
         tokens = np.concatenate([np.asarray(t, dtype=np.int32) for t in texts])
         rows, width = len(tokens), self.dimensions
-        room = rows * (5 * width + self._inner) + (int(lengths.max()) + 7) * (
-            width // self._heads + 1
-        )
+        widest = max(width, self._inner)
+        room = rows * (5 * width + self._inner + 1) + widest
+        room += (int(lengths.max()) + LANES - 1) * (self._head + ASKED)
         out = np.empty((len(texts), width), dtype=np.float32)
-        spare = (
-            np.empty(room, dtype=np.float32),
-            np.empty(rows * max(width, self._inner), dtype=np.int16),
-            np.empty(rows, dtype=np.float32),
-        )
+        spare = (np.empty(room, dtype=np.float32), np.empty(rows * widest, dtype=np.int16))
         self._library.lethe_encode(
             ctypes.byref(self._model),
             *(ctypes.c_void_p(part.ctypes.data) for part in (tokens, lengths)),
@@ -212,24 +248,15 @@ class Forward:
         parts = [self._keep(tensors[f"{name}.{part}"]) for part in ("weight", "bias")]
         return (ctypes.c_void_p * 2)(*(part.ctypes.data for part in parts))
 
-    def _packed(self, tensors: Tensors, *names: str) -> _Linear:
-        """Matrices over the same inputs, as one."""
-        packed = Packed.of(
-            *(
-                np.concatenate([tensors[f"{name}.{part}"] for name in names])
-                for part in ("weight", "bias")
-            )
-        )
+    def _packed(self, tensors: Tensors, name: str) -> _Linear:
+        matrix = Whole(*(tensors[f"{name}.{part}"] for part in ("numbers", "scales", "bias")))
+        packed = Packed.of(matrix, vnni=self.vnni)
         self._kept.append(packed)
         return packed.structure()
 
     def _layer(self, tensors: Tensors, at: str) -> _Layer:
-        own = f"{at}attention.self."
         return _Layer(
-            qkv=self._packed(tensors, *(f"{own}{part}" for part in ("query", "key", "value"))),
-            out=self._packed(tensors, f"{at}attention.output.dense"),
-            up=self._packed(tensors, f"{at}intermediate.dense"),
-            down=self._packed(tensors, f"{at}output.dense"),
+            **{part: self._packed(tensors, f"{at}{name}") for part, name in PARTS.items()},
             norm_attention=self._norm(tensors, f"{at}attention.output.LayerNorm"),
             norm_output=self._norm(tensors, f"{at}output.LayerNorm"),
         )

@@ -22,17 +22,25 @@ class Ratio:
         return f"{self.times:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
-def in_turn(ways: Mapping[str, Callable[[int], object]], *, rounds: int) -> dict[str, list[float]]:
+def in_turn(
+    ways: Mapping[str, Callable[[int], object]],
+    *,
+    rounds: int,
+    clock: Callable[[], float] = time.thread_time,
+    pause: float = 0,
+) -> dict[str, list[float]]:
     """CPU seconds of this thread for each way in each round, one after the other.
 
     What else the machine does falls on each. A way is told the number of its round.
+    clock: what to count instead; pause: seconds before each, for the last one's threads to sleep.
     """
     spent: dict[str, list[float]] = {name: [] for name in ways}
     for at in range(rounds):
         for name, way in ways.items():
-            began = time.thread_time()
+            time.sleep(pause)
+            began = clock()
             way(at)
-            spent[name].append(time.thread_time() - began)
+            spent[name].append(clock() - began)
     return spent
 
 
