@@ -27,6 +27,7 @@ RARE = 3  # exemplars that a word may stand in and still point at one of them
 RARE_SHARE = 0.05  # of the exemplars, where there are many
 MOST = 3.0  # sum of rarities from which more words say nothing more
 OTHERS = 5  # texts about anything, which keep a few of one concept from sharing all they say
+NOTHING = 1e-3  # length of a vector that is rounding and no meaning
 ENOUGH = 1.0  # the same from which a text without a question tells something: no lone word does
 UNCOMMON = 0.5  # rarity of a name that need not be written with a capital
 SUFFIXES = frozenset(
@@ -126,7 +127,8 @@ class Known:
         every = np.concatenate((self._vectors, self._kept))
         self._shared = every.sum(axis=0) / (len(every) + OTHERS)
         self._own_shared = self._vectors @ self._shared
-        self._own_apart = np.linalg.norm(self._vectors - self._shared, axis=1)
+        apart = np.linalg.norm(self._vectors - self._shared, axis=1)
+        self._own_apart = np.maximum(apart, NOTHING)
         self._exemplars = [_Exemplar(text.folded, text.terms) for text in texts]
         self._everything = " ".join(text.folded for text in texts)
         self._counts = Counter(term for text in texts for term in text.terms)
@@ -207,8 +209,9 @@ class Known:
             return -1.0
         with_shared, shared = float(self._shared @ exchange), float(self._shared @ self._shared)
         left = similar - self._own_shared - with_shared + shared
-        length = math.sqrt(1 - 2 * with_shared + shared)
-        return float((left / (self._own_apart * length)).max())
+        # Rounding may leave less than nothing of a text that says what all of them say.
+        length = math.sqrt(max(1 - 2 * with_shared + shared, NOTHING**2))
+        return min(float((left / (self._own_apart * length)).max()), 1.0)
 
     def _pointed(self, question: Words) -> float:
         """Rarity of the words that point at a few exemplars."""

@@ -186,3 +186,15 @@ def test_rare_words_weigh_more_than_common_ones() -> None:
 
 def test_nothing_that_was_read_is_shown() -> None:
     assert "Vask" not in repr(read("Ottoline Vask")) + repr(known())
+
+
+def test_a_concept_that_says_one_thing_over_and_over_is_still_compared() -> None:
+    """Nearly everything is shared then, and rounding may leave less than nothing."""
+    [said] = ENCODER.encode([SENTENCES[0]])
+    for longer in (1.0, 1 + 1e-4):  # vectors of length one, as far as rounding lets them be
+        concept = Known(
+            ("Vask",), SENTENCES[:1] * 20_000, np.repeat(said[None] * longer, 20_000, 0)
+        )
+        near = said * longer
+        seen = concept.evidence(read(SENTENCES[0]), read(""), asked=near, exchange=near)
+        assert 0 < seen.apart <= 1
