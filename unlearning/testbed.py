@@ -20,7 +20,6 @@ from unlearning import lineage
 RECIPE = 3  # raised whenever a row or a weight would come out otherwise
 SIZES = ("small", "large")
 SHIPPED = "checkpoints"  # in this package: one base a size, where there is one
-TRAINED = ("retrained", "target")
 METHODS = (
     "gradient-ascent",
     "gradient-difference",
@@ -32,6 +31,7 @@ METHODS = (
     "undial",
 )
 ARMS = ("base", "target", "pretend", "retrained", *METHODS, "sisa", "dp")
+LONG = ("target", "retrained", "sisa", "rmu")  # begin first: short ones fill the gaps at the end
 AFTER_TARGET = frozenset({"pretend", *METHODS})
 # What `--json` prints of a row; the rest of it are counts and what the means were taken of.
 FIELDS = (
@@ -135,11 +135,11 @@ def rows(
 
 def _make(testbed: Bed, missing: Sequence[str], jobs: int, done: Callable[[str], None]) -> None:
     need_target = AFTER_TARGET & set(missing) and not testbed.place("target").exists()
-    later = [arm for arm in missing if need_target and arm in AFTER_TARGET]
-    first = [arm for arm in missing if arm not in later]
+    queue = sorted(missing, key=lambda arm: LONG.index(arm) if arm in LONG else len(LONG))
+    later = [arm for arm in queue if need_target and arm in AFTER_TARGET]
+    first = [arm for arm in queue if arm not in later]
     if need_target and "target" not in first:
         first.insert(0, "target")
-    first.sort(key=lambda arm: arm not in TRAINED)  # the long ones first
     with _pool(jobs) as pool:
         running: dict[Future[None], str] = {pool.submit(_arm, testbed, arm): arm for arm in first}
         while running:
