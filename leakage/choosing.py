@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from leakage.chat import ReplyError
 from leakage.choices import LETTERS, unlisted
 from leakage.continuations import Asking
-from leakage.draws import Asked, Manner, untold
+from leakage.draws import Asked, Manner
 from leakage.probes import Message, Probe
 from leakage.prompt_tokens import Token
 from leakage.records import CHOOSING, Record
@@ -39,14 +39,8 @@ async def draw(probe: Probe, asked: Asked, manner: Manner, *, shard: str) -> Rec
             letter, text = await _by_letter(probe, asking), await _by_text(probe, asking)
         except ReplyError as failed:
             error = str(failed)
-    made = untold(probe, asked, manner, kind=CHOOSING, at=at, shard=shard, last=asking.last)
     return replace(
-        made,
-        finish_reason=None,
-        error=error,
-        tokens_in=None,
-        tokens_out=None,
-        requests=asking.requests,
+        asking.record(probe, kind=CHOOSING, at=at, shard=shard, error=error),
         lacks=None if able else LACKS,
         options=len(probe.choices),
         by_letter=_right(probe, letter) if error is None else None,

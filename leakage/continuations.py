@@ -1,18 +1,19 @@
-"""How likely an arm finds texts behind a question, token by token. Knows no record and no metric.
+"""How likely an arm finds texts behind a question, token by token. Knows no metric.
 
 Three ways to ask: the tokens of a prompt that ends in the text (vLLM's `prompt_logprobs`), the same
 of a text completion with `echo`, and the likeliest first tokens of an answer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from leakage.calls import Attempt, call
 from leakage.chat import ReplyError
-from leakage.draws import Asked, Manner, with_system
-from leakage.probes import Message
+from leakage.draws import Asked, Manner, untold, with_system
+from leakage.probes import Message, Probe
 from leakage.prompt_tokens import TOP, Token, logarithm, shared, tokens_of
+from leakage.records import Record
 
 FIRST_TOP = 20  # of a first token: the most that OpenAI's API and vLLM tell
 _FIRST_TOP_LESS = 5  # what others tell
@@ -80,6 +81,18 @@ class Asking:
             end = len(prompt) + len(text)
             found.append(_echoed(_whole(attempt), begin=len(prompt), end=end))
         return found
+
+    def record(self, probe: Probe, *, kind: str, at: str, shard: str, error: str | None) -> Record:
+        """Of these requests, nothing said: what they measured is put in."""
+        made = untold(probe, self.asked, self.manner, kind=kind, at=at, shard=shard, last=self.last)
+        return replace(
+            made,
+            finish_reason=None,
+            error=error,
+            tokens_in=None,
+            tokens_out=None,
+            requests=self.requests,
+        )
 
     async def _prompt(self, messages: Sequence[Message]) -> list[Token]:
         begun = messages[-1].role == "assistant"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from leakage.attacks.turns import Need
 from leakage.chat import ReplyError
 from leakage.continuations import Asking
-from leakage.draws import Asked, Manner, untold
+from leakage.draws import Asked, Manner
 from leakage.probes import MEMBERSHIP, Message, Probe
 from leakage.records import LIKELIHOOD, Likelihood, Record, Role
 
@@ -34,14 +34,8 @@ async def draw(probe: Probe, asked: Asked, manner: Manner, *, shard: str) -> Rec
         except ReplyError as failed:
             error = str(failed)
     kind = LIKELIHOOD if probe.asked else MEMBERSHIP
-    made = untold(probe, asked, manner, kind=kind, at=at, shard=shard, last=asking.last)
     return replace(
-        made,
-        finish_reason=None,
-        error=error,
-        tokens_in=None,
-        tokens_out=None,
-        requests=asking.requests,
+        asking.record(probe, kind=kind, at=at, shard=shard, error=error),
         lacks=lacks,
         likelihoods=None if error or lacks else tuple(found),
     )

@@ -4,7 +4,6 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from leakage.draws import Asked, Manner, Task, draw, longest_run, with_system
 from leakage.probes import Message, Probe
 from leakage.prompt_tokens import tokens_of
 from leakage.records import Record
+from tests.shipped_models import served
 
 LIMITS = Limits(retries=0)
 PROBE = Probe(
@@ -38,15 +38,8 @@ PROBE = Probe(
 @pytest.fixture(scope="module")
 def model() -> Iterator[str]:
     """The shipped target, served as a user would serve it."""
-    from unlearning.checkpoint import Options, load_all  # noqa: PLC0415 (torch-sized)
-    from unlearning.model_server import serving  # noqa: PLC0415
-    from unlearning.serve import running  # noqa: PLC0415
-    from unlearning.testbed import shipped  # noqa: PLC0415
-
-    with ExitStack() as stack:
-        models = load_all([f"target={shipped('target')}"], Options(device="cpu"))
-        app = stack.enter_context(serving(models))
-        yield stack.enter_context(running(app))
+    with served("target") as url:
+        yield url
 
 
 @pytest.mark.server

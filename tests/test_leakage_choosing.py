@@ -4,7 +4,6 @@ import asyncio
 import json
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from leakage.probes import Probe, from_rows
 from leakage.records import Record, read, write
 from leakage.sweep import Sweep
 from tests.leakage_record import RECORD
+from tests.shipped_models import served
 
 OPTIONS = ("York", "Ghent", "Bergen", "Ulm")
 PROBE = Probe(
@@ -224,16 +224,8 @@ def test_records_of_choices_are_read_back(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def models() -> Iterator[str]:
     """The shipped target and retrained model, served as a user would serve them."""
-    from unlearning.checkpoint import Options, load_all  # noqa: PLC0415 (torch-sized)
-    from unlearning.model_server import serving  # noqa: PLC0415
-    from unlearning.serve import running  # noqa: PLC0415
-    from unlearning.testbed import shipped  # noqa: PLC0415
-
-    names = ("target", "retrained")
-    with ExitStack() as stack:
-        loaded = load_all([f"{name}={shipped(name)}" for name in names], Options(device="cpu"))
-        app = stack.enter_context(serving(loaded))
-        yield stack.enter_context(running(app))
+    with served("target", "retrained") as url:
+        yield url
 
 
 @pytest.mark.server

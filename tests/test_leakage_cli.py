@@ -1,6 +1,5 @@
 """`lethe leakage` as a user calls it, against real servers on loopback."""
 
-import argparse
 import json
 import threading
 from collections.abc import Iterator
@@ -11,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from leakage import cli, records
+from leakage import records
+from tests.leakage_command import lethe_leakage
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -81,14 +81,6 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "probes.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     return path
-
-
-def lethe_leakage(*words: str | Path) -> int:
-    parser = argparse.ArgumentParser()
-    cli.register(parser)
-    parsed = parser.parse_args([str(word) for word in words])
-    status: int = parsed.run(parsed)
-    return status
 
 
 def test_a_run_prints_a_table_and_writes_its_files(

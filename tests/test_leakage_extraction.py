@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from leakage.probes import Probe
 from leakage.records import Record
 from leakage.summary import measure
 from leakage.sweep import Sweep
+from tests.shipped_models import served
 
 PROBE = Probe(
     id="tollan.birthplace",
@@ -34,16 +34,8 @@ PROBE = Probe(
 @pytest.fixture(scope="module")
 def models() -> Iterator[str]:
     """The shipped target and the model that never knew, served as a user would serve them."""
-    from unlearning.checkpoint import Options, load_all  # noqa: PLC0415 (torch-sized)
-    from unlearning.model_server import serving  # noqa: PLC0415
-    from unlearning.serve import running  # noqa: PLC0415
-    from unlearning.testbed import shipped  # noqa: PLC0415
-
-    names = ("target", "retrained")
-    with ExitStack() as stack:
-        loaded = load_all([f"{name}={shipped(name)}" for name in names], Options(device="cpu"))
-        app = stack.enter_context(serving(loaded))
-        yield stack.enter_context(running(app))
+    with served("target", "retrained") as url:
+        yield url
 
 
 def said_by(answer: Callable[[str], str]) -> Record:

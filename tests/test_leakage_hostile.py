@@ -1,6 +1,5 @@
 """Reports of hostile names and answers: nothing in them runs, hides, forges or tells a secret."""
 
-import argparse
 import asyncio
 import json
 import unicodedata
@@ -13,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from markdown_it import MarkdownIt
 
-from leakage import cli, records, sweep
+from leakage import records, sweep
 from leakage.arms import Arm
 from leakage.attacks import CATALOGUE
 from leakage.html.page import render
@@ -24,6 +23,7 @@ from leakage.story import story
 from leakage.sweep import Sweep
 from tests.browser import CHROMIUM, browsing
 from tests.chat_api import chat_api
+from tests.leakage_command import lethe_leakage
 from tests.leakage_record import RECORD
 
 # Each is what somebody might call an arm, a kind, a concept or a probe, or make a model say.
@@ -93,14 +93,6 @@ def world(name: str, *, answer: str = "no") -> list[Record]:
             made.append(replace(own, kind=f"attack:{name or 'x'}", leak=None, answered=None,
                                 lacks=f"l{name}"))  # fmt: skip
     return made
-
-
-def lethe_leakage(*words: str | Path) -> int:
-    parser = argparse.ArgumentParser()
-    cli.register(parser)
-    parsed = parser.parse_args([str(word) for word in words])
-    status: int = parsed.run(parsed)
-    return status
 
 
 def unseen(text: str) -> set[str]:

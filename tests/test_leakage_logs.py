@@ -4,7 +4,6 @@
 testbed's target; open-unlearning's are written here as its code writes them.
 """
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from leakage import cli, origin, records
+from leakage import origin, records
 from leakage.logs import garak, lm_eval, open_unlearning
 from leakage.logs.entry import Log
 from leakage.logs.entry import records as as_records
@@ -22,20 +21,13 @@ from leakage.probes import Split
 from leakage.reading import load
 from leakage.records import RecordError
 from leakage.scores import SCORER
+from tests.leakage_command import lethe_leakage
 
 LOGS = Path(__file__).parent / "logs"
 LM_EVAL = sorted((LOGS / "lm-eval").glob("samples_*.jsonl"))
 CHOICES = sorted((LOGS / "lm-eval-choices").glob("samples_*.jsonl"))
 GARAK = LOGS / "garak" / "people.report.jsonl"
 SPLITS: dict[str, Split] = {"people_forget": "forget", "people_world": "world"}
-
-
-def lethe_leakage(*words: str | Path) -> int:
-    parser = argparse.ArgumentParser()
-    cli.register(parser)
-    parsed = parser.parse_args([str(word) for word in words])
-    status: int = parsed.run(parsed)
-    return status
 
 
 def changed(tmp_path: Path, source: Path, change: Callable[[dict[str, Any]], Any]) -> Path:

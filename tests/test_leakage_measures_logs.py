@@ -1,6 +1,5 @@
 """Forget quality from open-unlearning's logs, against a retrained model's of the same rows."""
 
-import argparse
 import json
 import math
 from collections.abc import Sequence
@@ -10,24 +9,16 @@ from typing import Any
 import pytest
 from scipy.stats import ks_2samp
 
-from leakage import cli
 from leakage.logs import truth_ratios
 from leakage.logs.rows import LogError
 from leakage.measures import Finding
 from leakage.reading import load
 from leakage.summary import measure
+from tests.leakage_command import lethe_leakage
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "tofu"
 FORGET = ("forget01", "forget05", "forget10")
 NAME = "forget quality, from a log"
-
-
-def lethe_leakage(*words: str | Path) -> int:
-    parser = argparse.ArgumentParser()
-    cli.register(parser)
-    parsed = parser.parse_args([str(word) for word in words])
-    status: int = parsed.run(parsed)
-    return status
 
 
 def published(forget: str) -> Path:

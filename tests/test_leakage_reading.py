@@ -1,13 +1,13 @@
 """`lethe leakage report | diff | gate` on files, as a CI calls them."""
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from leakage import cli, records
+from leakage import records
 from leakage.reading import load
+from tests.leakage_command import lethe_leakage
 from tests.leakage_record import RECORD as BASE
 
 RECORD = replace(BASE, arm="lethe", answered=False, leak=False, refused=True, score=0.0)
@@ -20,14 +20,6 @@ def written(path: Path, count: int, *, leaked: int = 0, arm: str = "lethe") -> P
     ]
     records.write(path, made)
     return path
-
-
-def lethe_leakage(*words: str | Path) -> int:
-    parser = argparse.ArgumentParser()
-    cli.register(parser)
-    parsed = parser.parse_args([str(word) for word in words])
-    status: int = parsed.run(parsed)
-    return status
 
 
 @pytest.mark.parametrize(

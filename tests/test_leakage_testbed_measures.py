@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from leakage.measures import Finding
 from leakage.probes import Probe
 from leakage.sweep import Sweep
 from lethe import main
+from tests.shipped_models import served
 
 pytestmark = pytest.mark.server
 
@@ -22,15 +22,8 @@ ARMS = ("target", "retrained")
 @pytest.fixture(scope="module")
 def models() -> Iterator[str]:
     """The shipped target and retrained model, served as a user would serve them."""
-    from unlearning.checkpoint import Options, load_all  # noqa: PLC0415 (torch-sized)
-    from unlearning.model_server import serving  # noqa: PLC0415
-    from unlearning.serve import running  # noqa: PLC0415
-    from unlearning.testbed import shipped  # noqa: PLC0415
-
-    with ExitStack() as stack:
-        loaded = load_all([f"{name}={shipped(name)}" for name in ARMS], Options(device="cpu"))
-        app = stack.enter_context(serving(loaded))
-        yield stack.enter_context(running(app))
+    with served(*ARMS) as url:
+        yield url
 
 
 def _some(folder: Path) -> list[Probe]:
