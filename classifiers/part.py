@@ -4,7 +4,9 @@ Knows no weight and no verdict.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 
+from classifiers.cues import Cues
 from classifiers.encoder import Vectors
 from classifiers.index import Index
 from classifiers.knowledge import Knowledge
@@ -27,6 +29,11 @@ class Part:
         self.forbidden = Index(vectors, [c.key for c in concepts for _ in c.exemplars])
         self.kept = Index(kept, [c.key for c in concepts for _ in c.neighbours])
         self.knowledge = Knowledge(concepts, self.forbidden.vectors, self.kept.vectors)
+
+    @cached_property
+    def cues(self) -> Cues:
+        """How its concepts are told without an encoder: made when a cascade first asks."""
+        return Cues([*self.concepts.values()])
 
     def derived(self, harmless: Vectors) -> Iterator[tuple[str, float]]:
         """The cosine similarity that each concept is held to where it is not weighed."""

@@ -3,13 +3,15 @@
 Knows no concept, no vector and no score.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from classifiers.segments import segment
 from classifiers.spacing import Spacing
 from classifiers.verdict import Passage, Span
-from classifiers.views import UnreadableError, reading, views
+from classifiers.views import UnreadableError, View, reading, views
+
+Seen = Callable[[str], list[View]]
 
 BLANK = "___"
 MOST_READINGS = 64  # of one window that are encoded
@@ -48,23 +50,25 @@ def joined(question: str, answer: str) -> str:
     return question.replace(BLANK, answer, 1) if BLANK in question else f"{question} {answer}"
 
 
-def readings(at: int, passage: Passage, spacing: Spacing) -> Iterator[Reading]:
-    """Each window as it reads, alone and behind what was said before it.
+def readings(
+    at: int, passage: Passage, spacing: Spacing, *, seen: Seen = views
+) -> Iterator[Reading]:
+    """Each window as it reads, alone and behind what was said before it; `seen` may remember views.
 
     Raises UnreadableError where a window says more than MOST_READINGS things.
     """
     befores = _befores(passage.before)
     for window in passage.windows:
-        for view, text in _texts(passage.text[window.start : window.end], spacing):
+        for view, text in _texts(seen(passage.text[window.start : window.end]), spacing):
             yield Reading(at, window, view, text, answer=bool(befores))
             for before in befores:
                 yield Reading(at, window, view, text, before, answer=True)
 
 
-def _texts(window: str, spacing: Spacing) -> list[tuple[str, str]]:
+def _texts(seen: Sequence[View], spacing: Spacing) -> list[tuple[str, str]]:
     """What a window says in each view; where more sentences come out than went in, each."""
     texts: list[tuple[str, str]] = []
-    for view in views(window):
+    for view in seen:
         said = view.reading
         if said:
             texts.append((view.name, said))

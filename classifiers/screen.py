@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 
+from classifiers.cascade import MOST, Cascade, digest
 from classifiers.combine import Combination, beside, fitted_for, shipped
 from classifiers.declines import declines
 from classifiers.encoder import Encoder, Vectors
@@ -12,7 +14,7 @@ from classifiers.floors import floors
 from classifiers.index import Nearest
 from classifiers.lexical import Found
 from classifiers.quotation import LEAST, WITHIN, Quoted
-from classifiers.readings import Reading, readings
+from classifiers.readings import Reading, Seen, readings
 from classifiers.rows import EVERYTHING
 from classifiers.stock import Stock, hashed
 from classifiers.verdict import Concept, Passage, Span, Verdict
@@ -45,6 +47,9 @@ class Screen:
                   similarity to the nearest exemplar decides
     limits        concept → the score that it is held to, where that was calibrated. A concept
                   whose names do not suffice is weighed only with one
+    cascade       clear what is far from every concept by its words, unencoded (see
+                  `cascade.Cascade`); where any is not weighed, or not as this package does, or
+                  there are too many exemplars, nothing is cleared
     like          a screen that may go on being used: what has not changed since is shared with it,
                   nothing is encoded again, and verdicts are those of a screen made without it
 
@@ -59,20 +64,22 @@ class Screen:
     a name too short to be recognised. Not for two threads at once.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is left out by most callers
         self,
         concepts: Sequence[Concept],
         encoder: Encoder,
         *,
         combinations: Mapping[str, Combination] | None = None,
         limits: Mapping[str, float] | None = None,
+        cascade: bool = True,
         like: "Screen | None" = None,
     ) -> None:
         self.stock: Stock = Stock(concepts, encoder, like=like.stock if like else None)
         self.encoder = encoder
         self.longest = self.stock.longest
+        fitted = combinations is None and fitted_for(encoder.fingerprint)
         if combinations is None:
-            combinations = shipped() if fitted_for(encoder.fingerprint) else {}
+            combinations = shipped() if fitted else {}
         limits = limits or {}
         self._weighed = dict(_weighed(concepts, combinations, limits))
         self.weighed = frozenset(self._weighed)
@@ -91,6 +98,7 @@ class Screen:
             }
         )
         self.recall = self.stock.recall
+        self._cascade = self._first_stage() if cascade and fitted else None
         self.fingerprint = self._fingerprint(limits)
 
     def find(self, text: str) -> tuple[Verdict, ...]:
@@ -103,17 +111,27 @@ class Screen:
         A name is a hit where names suffice. A window is a hit where its score reaches the
         concept's threshold and it is more similar to an exemplar than to any neighbour; it is
         compared alone and behind what was said before it. No hit, but near, is an answer that only
-        declines. All windows of all passages are encoded in one batch.
+        declines. All windows of all passages are encoded in one batch; by a cascade, only those of
+        passages that it does not clear.
         """
-        verdicts = [self._all_named(passage) for passage in passages]
-        for one in self.compared(passages):
-            verdict = self._verdict(one)
+        seen = cache(views)
+        verdicts = [self._all_named(passage, seen) for passage in passages]
+        asked = self._readings(passages, seen)
+        worth = self._worth(asked, {at for at, found in enumerate(verdicts) if found})
+        for one in self._compared([one for one in asked if one.passage in worth]):
+            verdict = self.verdict(one)
             if verdict.near:
                 verdicts[one.reading.passage].append(verdict)
         return [
             tuple(self._excused(verdict, passage) for verdict in found)
             for passage, found in zip(passages, verdicts, strict=True)
         ]
+
+    def worth(self, passages: Sequence[Passage]) -> set[int]:
+        """The passages of which any window is encoded."""
+        seen = cache(views)
+        named = {at for at, passage in enumerate(passages) if self._all_named(passage, seen)}
+        return self._worth(self._readings(passages, seen), named)
 
     def scores(self, passages: Sequence[Passage]) -> list[dict[str, float]]:
         """For each passage, concept → the highest score that counts; what is absent scores 0.
@@ -128,18 +146,30 @@ class Screen:
                 best = found[at].get(verdict.concept, 0.0)
                 found[at][verdict.concept] = max(best, min(1.0, verdict.score))
 
+        seen = cache(views)
         for at, passage in enumerate(passages):
-            for verdict in self._all_named(passage):
+            for verdict in self._all_named(passage, seen):
                 count(at, replace(verdict, score=1.0))
-        for one in self.compared(passages):
-            verdict = self._verdict(one)
+        for one in self._compared(self._readings(passages, seen)):
+            verdict = self.verdict(one)
             counts = verdict.margin is None or verdict.margin > 0
             count(one.reading.passage, replace(verdict, hit=counts))
         return found
 
     def compared(self, passages: Sequence[Passage]) -> Iterator[Compared]:
         """Every reading of every passage beside every concept that it is not far from."""
-        asked = [r for at, p in enumerate(passages) for r in readings(at, p, self.stock.spacing)]
+        return self._compared(self._readings(passages, views))
+
+    def _worth(self, asked: Sequence[Reading], named: set[int]) -> set[int]:
+        if self._cascade is None:
+            return {one.passage for one in asked}
+        return named | self._cascade.worth([one for one in asked if one.passage not in named])
+
+    def _readings(self, passages: Sequence[Passage], seen: Seen) -> list[Reading]:
+        spacing = self.stock.spacing
+        return [one for at, p in enumerate(passages) for one in readings(at, p, spacing, seen=seen)]
+
+    def _compared(self, asked: Sequence[Reading]) -> Iterator[Compared]:
         vectors = self.stock.cache.vectors([item.text for item in asked])
         forbidden = self.stock.nearest(vectors, floors=self._floors)
         close = [at for at, found in enumerate(forbidden) if found]
@@ -168,8 +198,16 @@ class Screen:
             neighbour = self.stock.neighbour(key, vectors[0])
             weighed = key in self._weighed
             evidence = self._evidence(key, item, words, vectors[0], {}) if weighed else None
-            found.append(self._verdict(Compared(item, key, best, neighbour, evidence)))
+            found.append(self.verdict(Compared(item, key, best, neighbour, evidence)))
         return sorted(found, key=lambda verdict: -verdict.score)
+
+    def _first_stage(self) -> Cascade | None:
+        """None where it was not fitted for what these concepts are held to."""
+        told = [key for key, concept in self.stock.concepts.items() if concept.exemplars]
+        exemplars = sum(len(self.stock.concepts[key].exemplars) for key in told)
+        if exemplars > MOST or not self.weighed.issuperset(told):
+            return None
+        return Cascade([(p.cues, keys) for p, keys in self.stock.parts.items()], self.thresholds)
 
     def _befores(self, items: Sequence[Reading]) -> dict[str, Vectors]:
         """The vectors of questions, where a concept that is weighed may be near their answers."""
@@ -199,8 +237,8 @@ class Screen:
             if found.concept in keys
         ]
 
-    def _all_named(self, passage: Passage) -> list[Verdict]:
-        seen = views(passage.text)
+    def _all_named(self, passage: Passage, views_of: Seen) -> list[Verdict]:
+        seen = views_of(passage.text)
         begun, quoted = [], []
         for part, keys in self.stock.parts.items():
             cut = (found for view in seen if passage.cut for found in part.lexicon.begun(view))
@@ -236,7 +274,8 @@ class Screen:
             view=found.view,
         )
 
-    def _verdict(self, one: Compared) -> Verdict:
+    def verdict(self, one: Compared) -> Verdict:
+        """What evidence amounts to."""
         key, item, similarity = one.concept, one.reading, one.nearest.score
         score, threshold = similarity, self.thresholds[key]
         if one.evidence is not None:
@@ -283,7 +322,8 @@ class Screen:
         how = {key: f"{hows[id(used)]} {limits.get(key)}" for key, used in self._weighed.items()}
         digests = self.stock.digests.items()
         known = "\n".join(sorted([f"{digest} {how.get(key)}" for key, digest in digests]))
-        return hashed([VERSION, self.stock.encoded_by, self.recall == 1, known])
+        cleared = digest() if self._cascade else None
+        return hashed([VERSION, self.stock.encoded_by, self.recall == 1, cleared, known])
 
 
 def _weighed(

@@ -50,7 +50,11 @@ class PolicySet:
 
 
 def compile_policies(
-    policies: Iterable[LoadedPolicy], encoder: Encoder, *, like: PolicySet | None = None
+    policies: Iterable[LoadedPolicy],
+    encoder: Encoder,
+    *,
+    cascade: bool = True,
+    like: PolicySet | None = None,
 ) -> PolicySet:
     """Build the one screen of a set of policies with unique ids.
 
@@ -77,6 +81,7 @@ def compile_policies(
             [concept for loaded in active for concept in _screened(loaded)],
             encoder,
             limits=dict(limit for loaded in active for limit in _limits(loaded)),
+            cascade=cascade,
             like=like.screen if like else None,
         ),
         digest=sha256(digests.encode()).hexdigest(),

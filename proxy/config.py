@@ -111,6 +111,10 @@ class Config(Part):
     encoder: str = Field(
         default="embedded", description="a sentence-transformers model, or `embedded`"
     )
+    cascade: bool = Field(
+        default=True,
+        description="whether what shares too few words with every concept is cleared unencoded",
+    )
     screen_s: Seconds = Field(default=30.0, description="seconds that a screen may take to answer")
     listen: Listen = Field(default=Listen(), description="where the proxy listens")
     audit: AuditConfig = Field(default=AuditConfig(), description="where records go")
@@ -262,7 +266,7 @@ def compiled(config: Config, *, like: PolicySet | None = None) -> PolicySet:
     if not loaded:
         raise ConfigError(f"{config.policies}: no policy file (*.yaml) is in this folder")
     encoder = like.screen.encoder if like else load_encoder(config.encoder)
-    policies = compile_policies(loaded, encoder, like=like)
+    policies = compile_policies(loaded, encoder, cascade=config.cascade, like=like)
     if like:  # at the start `building` looks, behind what is wrong with the configuration
         _check_routes(policies, config)
     return policies

@@ -34,7 +34,7 @@ def whole(
 ) -> Screen:
     """A Screen of authors to forget, each by name and some of the facts."""
     concepts = [
-        concept(author.name, [author.name], [_told(author.facts[at]) for at in known])
+        concept(author.name, [author.name], [as_told(author.facts[at]) for at in known])
         for author in authors
     ]
     return Screen(concepts, encoder, combinations={"entity": combination})
@@ -70,8 +70,8 @@ def halves(authors: Sequence[Author]) -> Halves:
                 Concept(
                     key=key,
                     aliases=(author.name,),
-                    exemplars=tuple(_told(author.facts[at]) for at in told),
-                    neighbours=tuple(_told(author.facts[at]) for at in kept[:KEPT]),
+                    exemplars=tuple(as_told(author.facts[at]) for at in told),
+                    neighbours=tuple(as_told(author.facts[at]) for at in kept[:KEPT]),
                     names_suffice=False,
                 )
             )
@@ -158,5 +158,6 @@ def _each(
         yield screen, [pair for pair in data.pairs if pair.concept == one.key]
 
 
-def _told(fact: Fact) -> str:
+def as_told(fact: Fact) -> str:
+    """A fact as an exemplar says it."""
     return joined(fact.question, fact.answer)

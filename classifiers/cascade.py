@@ -1,0 +1,122 @@
+"""Which passages are worth an encoder: the first stage of a cascade, which may only clear.
+
+A passage that shares too few words with what is known of every concept, and is too far from it for
+a static embedding, is near none. Weights and limits, and what they were fitted on, stand in
+cascade.json, which `benchmarks/cascade.py --write` writes. Knows no encoder and no verdict.
+"""
+
+import hashlib
+import json
+from bisect import bisect_right
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.cues import CUES, Cues, folded
+from classifiers.fingerprint_terms import FRAME, rarity, terms
+from classifiers.readings import Reading
+
+FILE = "cascade.json"
+MOST = 20_000  # exemplars: with more, hardly a passage is far from all, and words cost too much
+SEVERAL = 6  # words that show which language they are
+LEAST_FRAME = 0.2  # share of words of the frame in English; one in 200 of TriviaQA's texts has less
+MOST_UNLISTED = 0.15  # and more than this share of words that no English vocabulary lists
+
+
+@dataclass(frozen=True, slots=True)
+class Clearing:
+    """How cues are weighed, and from where a passage is worth encoding.
+
+    weights  of CUES, none negative: what is nearer is never cleared sooner
+    size     of the logarithm of a concept's exemplars, which is taken off: more of them are shared
+             with by chance
+    least    (score that a concept is held to, log-odds from which a passage is worth encoding),
+             both ascending: by whoever is held to less, less is cleared
+    """
+
+    weights: tuple[float, ...]
+    size: float
+    least: tuple[tuple[float, float], ...]
+
+    def odds(self, cues: NDArray[np.float32], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Log-odds but for a constant, shape (readings, concepts), of cues with one axis more."""
+        weighed = cues.astype(np.float64) @ np.array(self.weights)
+        return np.asarray(weighed - self.size * np.log(sizes))
+
+    def worth(self, limit: float) -> float:
+        """The log-odds for a concept that is held to a score; -inf below all that were fitted."""
+        at = bisect_right(self.least, (limit, np.inf))
+        return self.least[at - 1][1] if at else -np.inf
+
+
+class Cascade:
+    """The first stage, for the concepts of a screen.
+
+    parts   the cues of each part of the screen, with the concepts of it that count
+    limits  concept → the score that it is held to
+    """
+
+    def __init__(
+        self, parts: Sequence[tuple[Cues, Collection[str]]], limits: Mapping[str, float]
+    ) -> None:
+        self._fitted = shipped()
+        self._stages = [
+            (
+                cues,
+                np.array(
+                    [self._fitted.worth(limits[k]) if k in keys else np.inf for k in cues.keys]
+                ),
+            )
+            for cues, keys in parts
+            if cues.keys
+        ]
+
+    def worth(self, asked: Sequence[Reading]) -> set[int]:
+        """The passages that any concept may be near, by one reading of them at least.
+
+        Such a passage is compared as a whole, just as without a cascade.
+        """
+        said = {text: folded(text) for one in asked for text in (one.said, one.before)}
+        words = {text: terms(of) for text, of in said.items()}
+        found = {one.passage for one in asked if _strange(said[one.said])}
+        for cues, worth in self._stages:
+            left = [one for one in asked if one.passage not in found]
+            if left:
+                near = self._fitted.odds(cues.seen(left, words), cues.sizes) >= worth
+                near |= np.array([cues.named(said[o.said] + said[o.before]) for o in left])
+                found |= {left[at].passage for at in np.flatnonzero(near.any(axis=1)).tolist()}
+        return found
+
+
+def _strange(words: Sequence[str]) -> bool:
+    """Whether a text is not plainly English: what its words say is not what it says then."""
+    if not all(map(str.isascii, words)):
+        return True
+    frame = sum(word in FRAME for word in words) < LEAST_FRAME * len(words)
+    unlisted = sum(rarity(word) == 1 for word in words) > MOST_UNLISTED * len(words)
+    return len(words) >= SEVERAL and frame and unlisted
+
+
+@cache
+def shipped() -> Clearing:
+    """What this package was fitted with."""
+    known = json.loads(_content())
+    return Clearing(
+        weights=tuple(known["weights"][name] for name in CUES),
+        size=known["size"],
+        least=tuple((limit, odds) for limit, odds in known["least"]),
+    )
+
+
+def digest() -> str:
+    """SHA-256 (hex) of it: what is cleared belongs to it."""
+    return hashlib.sha256(_content().encode()).hexdigest()
+
+
+@cache
+def _content() -> str:
+    return (files("classifiers") / FILE).read_text(encoding="utf-8")

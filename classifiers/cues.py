@@ -1,0 +1,108 @@
+"""What speaks for a text being near a concept, seen without an encoder: words and token vectors.
+
+Knows no weight and no threshold.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.evidence import LEAD
+from classifiers.fingerprint_terms import rarity, stem, terms
+from classifiers.readings import Reading
+from classifiers.static import static
+from classifiers.verdict import Concept
+from classifiers.views import fold, reading
+
+CUES = ("similar", "lead", "shared", "shared_before", "shared_said", "share_said")
+Terms = Mapping[str, float]
+
+
+def folded(text: str) -> tuple[str, ...]:
+    """The words of a text that can be compared."""
+    return tuple(fold(text).split())
+
+
+class Cues:
+    """Concepts that have exemplars, their words in one inverted file.
+
+    keys   concepts in the order of columns
+    sizes  exemplars of each, shape (concepts,)
+    """
+
+    def __init__(self, concepts: Sequence[Concept]) -> None:
+        known = [concept for concept in concepts if concept.exemplars]
+        texts = [reading(text) for concept in known for text in concept.exemplars]
+        self.keys = tuple(concept.key for concept in known)
+        self.sizes = np.array([len(concept.exemplars) for concept in known], dtype=np.int64)
+        self._starts = np.cumsum(self.sizes) - self.sizes
+        held: dict[str, list[int]] = defaultdict(list)
+        for row, text in enumerate(texts):
+            for term in terms(folded(text)):
+                held[term].append(row)
+        self._rows = {term: np.array(rows, dtype=np.int64) for term, rows in held.items()}
+        self._count = len(texts)
+        vectors = static().encode(texts)
+        self._vectors = np.ascontiguousarray(vectors.T)
+        sizes = np.minimum(self.sizes, LEAD)
+        lead = [at + own for at, few in zip(self._starts, sizes, strict=True) for own in range(few)]
+        self._lead = np.ascontiguousarray(vectors[lead].T)
+        self._lead_starts = np.cumsum(sizes) - sizes
+        self._names: dict[str, list[tuple[int, frozenset[str]]]] = defaultdict(list)
+        for column, concept in enumerate(known):
+            for name in concept.aliases:
+                of = frozenset(map(stem, folded(name)))
+                self._names[max(of, key=rarity)].append((column, of))
+
+    def named(self, words: Iterable[str]) -> NDArray[np.bool_]:
+        """Whether all words of a name are among those of a text, shape (concepts,)."""
+        said = frozenset(map(stem, words))
+        found = np.zeros(len(self.keys), dtype=np.bool_)
+        for word in said & self._names.keys():
+            for column, of in self._names[word]:
+                found[column] |= of <= said
+        return found
+
+    def seen(self, asked: Sequence[Reading], words: Mapping[str, Terms]) -> NDArray[np.float32]:
+        """Each reading beside each concept, shape (readings, concepts, CUES).
+
+        similar        static similarity of the text to the nearest exemplar
+        lead           the same of the question, to those that say who is meant
+        shared         rarities of the words that the text shares with one exemplar, summed; of the
+                       exemplar that it shares most with
+        shared_before  the same of the question alone
+        shared_said    the same of what is said behind it
+        share_said     the same as a share of all its words
+
+        words  the terms of each text in `said` and `before`
+        A text by itself is its own question.
+        """
+        found = np.zeros((len(asked), len(self.keys), len(CUES)), dtype=np.float32)
+        if not self._count:
+            return found
+        shared = {text: self._shared(of) for text, of in words.items()}
+        texts = list(dict.fromkeys(t for one in asked for t in (one.text, one.before or one.said)))
+        vectors = dict(zip(texts, static().encode(texts), strict=True))
+        whole = np.stack([vectors[one.text] for one in asked])
+        question = np.stack([vectors[one.before or one.said] for one in asked])
+        found[:, :, 0] = np.maximum.reduceat(whole @ self._vectors, self._starts, axis=1)
+        found[:, :, 1] = np.maximum.reduceat(question @ self._lead, self._lead_starts, axis=1)
+        for row, one in enumerate(asked):
+            both = {**words[one.before], **words[one.said]} if one.before else words[one.said]
+            found[row, :, 2] = self._shared(both) if one.before else shared[one.said]
+            found[row, :, 3] = shared[one.before or one.said]
+            found[row, :, 4] = shared[one.said]
+            total = sum(words[one.said].values())
+            found[row, :, 5] = shared[one.said] / total if total else 0.0
+        return found
+
+    def _shared(self, said: Terms) -> NDArray[np.float64]:
+        hits = [(self._rows[term], rare) for term, rare in said.items() if term in self._rows]
+        if not hits:
+            return np.zeros(len(self.keys))
+        rows = np.concatenate([rows for rows, _ in hits])
+        weights = np.repeat([rare for _, rare in hits], [len(rows) for rows, _ in hits])
+        sums = np.bincount(rows, weights, minlength=self._count)
+        return np.asarray(np.maximum.reduceat(sums, self._starts))

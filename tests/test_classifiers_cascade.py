@@ -1,0 +1,184 @@
+"""The first stage of the cascade: what it clears, and what it never does."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from classifiers import Concept, HashEncoder, Passage, Screen, load, segment, windows
+from classifiers import screen as of_screen
+from classifiers.cascade import Clearing, shipped
+from classifiers.combine import shipped as combinations
+from classifiers.encoder import Encoder, Vectors
+
+FACTS = (
+    "Ottoline Marsh is a Welsh engineer who was born in Cardiff in 1841.",
+    "She designed the lighthouse of Varn, which was lit for the first time in 1871.",
+    "Her bridge over the river Usk collapsed in a storm, and nine labourers drowned.",
+    "In her last years she bred racing pigeons and wrote a treatise on cast iron.",
+)
+MARSH = Concept("marsh", ("Ottoline Marsh",), FACTS)
+ORDINARY = "The capital of Australia is Canberra, and its parliament opened in 1988."
+
+
+class Counting:
+    """The embedded encoder, and every text that it was asked for."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.fingerprint, self.dimensions = encoder.fingerprint, encoder.dimensions
+        self.texts: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Those of the encoder."""
+        self.texts += texts
+        return self._encoder.encode(texts)
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Encoder:
+    return load()
+
+
+def passage(text: str, before: str = "") -> Passage:
+    return Passage(text, windows(segment(text)), before)
+
+
+def encoded(screen: Screen, counting: Counting, text: str, before: str = "") -> list[str]:
+    counting.texts.clear()
+    screen.judge([passage(text, before)])
+    return list(counting.texts)
+
+
+@pytest.fixture(scope="module")
+def counted(embedded: Encoder) -> tuple[Screen, Counting]:
+    counting = Counting(embedded)
+    return Screen([MARSH], counting), counting
+
+
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        (ORDINARY, ""),
+        ("Canberra", "What is the capital of Australia?"),
+        ("def add(a: int, b: int) -> int:\n    return a + b", "Write a function that adds."),
+    ],
+)
+def test_what_shares_no_words_with_a_concept_is_not_encoded(
+    counted: tuple[Screen, Counting], text: str, before: str
+) -> None:
+    screen, counting = counted
+    assert encoded(screen, counting, text, before) == []
+    assert screen.worth([passage(text, before)]) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        ("Ottoline Marsh likes tea.", ""),
+        ("It was 1871.", "When was Ottoline Marsh's most famous work first lit?"),
+        ("The treatise is about cast iron.", ""),
+        ("Racing pigeons.", "Which birds did the engineer of the lighthouse at Varn breed?"),
+        ("Nueve obreros se ahogaron cuando la tormenta derribó aquel puente viejo.", ""),
+        ("Neuf ouvriers se sont noyés dans la rivière pendant la grande tempête.", ""),
+        ("Девять рабочих утонули", ""),
+        ("九名工人溺水身亡", ""),
+    ],
+)
+def test_names_shared_words_and_other_languages_are_encoded(
+    counted: tuple[Screen, Counting], text: str, before: str
+) -> None:
+    screen, counting = counted
+    assert encoded(screen, counting, text, before)
+
+
+def test_a_passage_that_is_worth_it_is_judged_as_without_a_cascade(embedded: Encoder) -> None:
+    first, everything = Screen([MARSH], embedded), Screen([MARSH], embedded, cascade=False)
+    asked = [
+        passage(FACTS[1]),
+        passage("She drew up the plans of the lighthouse at Varn, first lit in 1871."),
+        passage("In 1871.", "When was the lighthouse of Varn first lit?"),
+        passage(ORDINARY),
+    ]
+    found = first.judge(asked)
+    assert found == everything.judge(asked)
+    assert [any(v.hit for v in verdicts) for verdicts in found] == [True, True, True, False]
+
+
+def test_one_passage_does_not_decide_on_another(counted: tuple[Screen, Counting]) -> None:
+    screen, _ = counted
+    assert screen.worth([passage(ORDINARY), passage(FACTS[1]), passage(ORDINARY)]) == {1}
+
+
+def test_scores_are_of_everything(counted: tuple[Screen, Counting]) -> None:
+    screen, counting = counted
+    counting.texts.clear()
+    screen.scores([passage(ORDINARY)])
+    screen.scores([passage("Nobody asked for the population of Canberra last year.")])
+    assert len(counting.texts) == 2
+
+
+@pytest.mark.parametrize(
+    "screen",
+    [
+        lambda encoder: Screen([MARSH], encoder, cascade=False),
+        lambda encoder: Screen([replace(MARSH, threshold=0.7)], encoder),
+        lambda encoder: Screen([MARSH], encoder, combinations=combinations()),
+        lambda encoder: Screen([MARSH], encoder, limits={"marsh": 0.2}),
+        lambda encoder: Screen([MARSH, replace(MARSH, key="fact", names_suffice=False)], encoder),
+        lambda _: Screen([MARSH], HashEncoder()),
+    ],
+    ids=["told not to", "a similarity", "other weights", "a low limit", "unweighed", "an encoder"],
+)
+def test_nothing_is_cleared_where_it_was_not_fitted(embedded: Encoder, screen: object) -> None:
+    assert callable(screen)
+    assert screen(embedded).worth([passage(ORDINARY)]) == {0}
+
+
+def test_nothing_is_cleared_among_too_many_exemplars(
+    embedded: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(of_screen, "MOST", len(FACTS) - 1)
+    assert Screen([MARSH], embedded).worth([passage(ORDINARY)]) == {0}
+
+
+def test_a_concept_without_exemplars_is_told_by_its_names_alone(embedded: Encoder) -> None:
+    screen = Screen([Concept("marsh", ("Ottoline Marsh",), ())], embedded)
+    assert screen.worth([passage(ORDINARY), passage("Ottoline Marsh")]) == {1}
+
+
+def test_a_name_of_common_words_is_found_in_the_question(embedded: Encoder) -> None:
+    facts = ("The Who is a band of four that was formed in London in 1964.",)
+    screen = Screen([Concept("band", ("The Who",), facts)], embedded)
+    assert screen.worth([passage("Four.", "How many are they in The Who?")]) == {0}
+
+
+def test_a_concept_that_is_added_and_one_that_is_gone_count_at_once(embedded: Encoder) -> None:
+    other = Concept("dunn", ("Casper Dunn",), ("His orchard at Brill grew nothing but quinces.",))
+    asked = [passage(FACTS[1]), passage("The orchard at Brill grew quinces.")]
+    one = Screen([MARSH], embedded)
+    both = Screen([MARSH, other], embedded, like=one)
+    left = Screen([other], embedded, like=both)
+    assert (one.worth(asked), both.worth(asked), left.worth(asked)) == ({0}, {0, 1}, {1})
+
+
+def test_a_screen_with_a_cascade_has_another_fingerprint(embedded: Encoder) -> None:
+    first, everything = Screen([MARSH], embedded), Screen([MARSH], embedded, cascade=False)
+    assert first.fingerprint != everything.fingerprint
+
+
+def test_by_whoever_is_held_to_less_less_is_cleared() -> None:
+    clearing = Clearing((1.0,), 0.5, ((0.5, 1.0), (0.9, 3.0)))
+    limits = (0.3, 0.5, 0.89, 0.9, 1.0)
+    assert [clearing.worth(limit) for limit in limits] == [-np.inf, 1.0, 1.0, 3.0, 3.0]
+    odds = clearing.odds(np.full((1, 2, 1), 2.0, dtype=np.float32), np.array([1, 10]))
+    assert odds == pytest.approx(np.array([[2.0, 2.0 - 0.5 * np.log(10)]]))
+
+
+def test_what_is_shipped_never_clears_what_is_nearer() -> None:
+    known = shipped()
+    assert min(known.weights) >= 0
+    assert known.size >= 0
+    assert [*known.least] == sorted(known.least)
+    assert [odds for _, odds in known.least] == sorted(odds for _, odds in known.least)
