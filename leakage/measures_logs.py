@@ -11,10 +11,13 @@ from leakage.measures import Finding, Value, mean
 from leakage.measures_logprobs import equivalence
 from leakage.records import Record
 
-KIND = "open-unlearning forget_Truth_Ratio"
-NEEDS = "a log of open-unlearning with forget_Truth_Ratio"
+NEEDS = "a log of open-unlearning with forget_truth_ratio"
 
-_SCORE = "forget_Truth_Ratio score"
+# Two spellings: its logs of published models have the first.
+_SCORES = {
+    f"open-unlearning {name}": f"{name} score"
+    for name in ("forget_truth_ratio", "forget_Truth_Ratio")
+}
 
 Ratios = Sequence[float | None]
 _Rows = Mapping[int, Record]
@@ -51,13 +54,13 @@ def measured(
 
 def _rows(records: Sequence[Record], arm: str) -> _Rows:
     """By the number of the row in the forget set."""
-    own = [r for r in records if r.arm == arm and r.kind == KIND and r.measured is not None]
+    own = [r for r in records if r.arm == arm and r.kind in _SCORES and r.measured is not None]
     numbered = [(record.probe.rpartition(".")[2], record) for record in own]
     return {int(at): record for at, record in numbered if at.isdecimal()}
 
 
 def _ratio(record: Record) -> float | None:
-    return (record.measured or {}).get(_SCORE)
+    return (record.measured or {}).get(_SCORES[record.kind])
 
 
 def _nearness(arm: str, rows: _Rows) -> Finding:

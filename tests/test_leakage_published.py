@@ -14,7 +14,7 @@ from tests.leakage_record import RECORD
 
 def test_every_number_has_a_benchmark_that_probes_are_of_and_a_source() -> None:
     found = published.numbers()
-    assert len({(n.source, n.setting, n.method, n.metric) for n in found}) == len(found)
+    assert len({replace(n, value=0) for n in found}) == len(found)
     assert {number.benchmark for number in found} == {"TOFU", "RWKU", "WMDP"}
     by = {(n.benchmark, n.method, n.metric): n for n in found}
     number = by["RWKU", "pretend prompt", "neighbours"]

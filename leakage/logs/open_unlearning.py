@@ -24,7 +24,7 @@ _SPLITS: dict[str, Split] = {
 _OF_ROWS = re.compile(
     r"(?P<group>(?P<set>forget|retain|ra|wf)_(?:Q_A(?:_PARA|_PERT)?|knowmem|verbmem))"
     r"_(?:Prob|Prob_normalised|ROUGE|gibberish)"
-    r"|(?P<ratio>(?P<of>forget|retain|ra|wf)_Truth_Ratio)"
+    r"|(?P<ratio>(?P<of>forget|retain|ra|wf)_[Tt]ruth_[Rr]atio)"
     r"|(?P<extraction>(?:(?P<whose>retain)_)?(?:extraction_strength|exact_memorization))"
 )
 _ATTACKS = re.compile(r"mia_\w+")

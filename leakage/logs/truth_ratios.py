@@ -6,11 +6,15 @@ list `forget_truth_ratio`. All are false over true, as open-unlearning divides.
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from leakage.logs.rows import LogError, Row, whole
 
 _TRUE, _FALSE = "avg_paraphrased_loss", "average_perturb_loss"
+_LIST = "forget_truth_ratio"
+# Its logs of full and retrained models spell the set's ratio small, and other sets' large.
+_ROWS = (_LIST, "forget_Truth_Ratio")
 
 
 def read(path: Path) -> list[float | None]:
@@ -19,11 +23,12 @@ def read(path: Path) -> list[float | None]:
     Raises LogError, OSError.
     """
     log = whole(path)
-    if "forget_truth_ratio" in log.values:
-        found = [log.one(each, "forget_truth_ratio") for each in log.items("forget_truth_ratio")]
-    elif "forget_Truth_Ratio" in log.values:
-        rows = log.row("forget_Truth_Ratio").row("value_by_index")
+    spelt = next((key for key in _ROWS if isinstance(log.values.get(key), Mapping)), None)
+    if spelt is not None:
+        rows = log.row(spelt).row("value_by_index")
         found = _in_order(rows, [row.number("score") for _, row in rows.rows()])
+    elif _LIST in log.values:
+        found = [log.one(each, _LIST) for each in log.items(_LIST)]
     elif "eval_log_forget.json" in log.values:
         found = _of_losses(log.row("eval_log_forget.json"))
     elif _TRUE in log.values:
