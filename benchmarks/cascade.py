@@ -19,7 +19,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # others ship a `benchmarks` too
 
 from benchmarks.detection_parts import clearing, facts
-from benchmarks.detection_parts.clearing import ALLOWED, LIMITS, Seen
+from benchmarks.detection_parts.clearing import ALLOWED, ALLOWED_NEAR, LIMITS, Seen
 from benchmarks.detection_parts.measured import Pair, Rate, concept
 from benchmarks.detection_parts.texts import authors, digest, rwku
 from benchmarks.detection_parts.vectors import Kept
@@ -53,13 +53,13 @@ def crossed(found: Mapping[int, Seen], keys: Sequence[str]) -> dict[int, tuple[N
     return every
 
 
-def cleared(ordinary: Numbers, least: float, count: int) -> float:
+def cleared(ordinary: Numbers, least: float, count: int, *, questions: bool = False) -> float:
     """The share of ordinary passages that are far from all of so many concepts, drawn at random.
 
-    Of those pairs that no weight was fitted on.
+    Answers behind their questions, or the questions, of those pairs that no weight was fitted on.
     """
     drawn = np.random.default_rng(0)
-    each = ordinary[np.arange(len(ordinary)) // 2 % 2 == 1] >= least
+    each = ordinary[(2 if questions else 3) :: 4] >= least
     picks = [drawn.permutation(each.shape[1])[:count] for _ in range(DRAWS)]
     return float(np.mean([~each[:, pick].any(axis=1) for pick in picks]))
 
@@ -87,12 +87,15 @@ def tofu(folder: Path, ordinary: Sequence[Pair], encoder: Kept) -> dict[str, See
 def shown(
     table: Table, name: str, one: Seen, odds: tuple[Numbers, Numbers], fitted: Clearing
 ) -> None:
-    """A row for each limit."""
+    """A row for each limit, and one of questions that are near."""
     for limit in SHOWN:
         least = fitted.worth(limit)
         k, n = clearing.lost(one, odds[0], limit, least)
         shares = [cleared(odds[1], least, count) for count in FORGOTTEN]
         table.add_row(name, f"{limit}", str(Rate(k, n)), str(n), *(f"{s:.3f}" for s in shares))
+    k, n = clearing.forgotten(one, odds[0], fitted.near)
+    shares = [cleared(odds[1], fitted.near, count, questions=True) for count in FORGOTTEN]
+    table.add_row(name, "near", str(Rate(k, n)), str(n), *(f"{s:.3f}" for s in shares))
 
 
 def main() -> None:
@@ -121,8 +124,9 @@ def main() -> None:
         (limit, round(min(odds for _, odds in least[at:]), 3))
         for at, (limit, _) in enumerate(least)
     ]
-    fitted = Clearing(every.weights, every.size, tuple(least))
-    table = Table(title="of what is stopped, cleared; of TriviaQA's passages, cleared")
+    near = min(clearing.worth_remembering(found[size], odds[size][0]) for size in found)
+    fitted = Clearing(every.weights, every.size, tuple(least), round(near, 3))
+    table = Table(title="of what is stopped, lost; of TriviaQA's answers, cleared")
     for column in ("forgotten", "held to", "lost (95 %)", "of"):
         table.add_column(column)
     for count in FORGOTTEN:
@@ -135,15 +139,17 @@ def main() -> None:
     console.print(table)
     known = {
         "about": "Weights and limits of classifiers/cascade.py: a passage is cleared where for "
-        "each concept the sum of weight x cue, less size x ln(exemplars), is below the log-odds of the "
-        "highest score in `least` that the concept is held to.",
+        "each concept the sum of weight x cue, less size x ln(exemplars), is below the log-odds "
+        "beside the highest score in `least` that the concept is held to, a question below "
+        "`near`.",
         "fitted_on": f"RWKU, {len(persons)} people, {len(pairs)} probes with bare gold answers, "
         f"{', '.join(map(str, clearing.SIZES))} sentences of each; half of TriviaQA's questions",
-        "allowed": ALLOWED,
+        "allowed": {"stopped": ALLOWED, "near": ALLOWED_NEAR},
         "sha256": digest(args.data / "rwku"),
         "weights": dict(zip(CUES, fitted.weights, strict=True)),
         "size": fitted.size,
         "least": fitted.least,
+        "near": fitted.near,
     }
     text = json.dumps(known, indent=2) + "\n"
     console.print(text, highlight=False, markup=False)

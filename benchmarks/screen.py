@@ -4,7 +4,7 @@ Ratios of two things that were measured in turn within one run, in CPU time of o
 what else the machine does falls on each. Knows no policy.
 
     python benchmarks/screen.py [PART…] [--data DIR] [--rounds N] [--concepts N] [--exemplars N]
-                                [--json FILE]
+                                [--encoder MODEL] [--json FILE]
 """
 
 import argparse
@@ -19,7 +19,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # others ship a `benchmarks` too
 
 from benchmarks.screen_parts import adding, clearing, concepts, encoding, searching
-from classifiers.encoder import load
+from classifiers.encoder import EMBEDDED, load
 
 CLEARED = 500  # passages: one in fifty costs as much as all others
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
@@ -33,7 +33,7 @@ def main() -> None:
             args.data, load(), count=args.concepts, rounds=args.rounds
         ),
         "adding": lambda: adding.measure(args.data, load(), count=args.concepts),
-        "clearing": lambda: clearing.measure(args.data, load(), rounds=CLEARED),
+        "clearing": lambda: clearing.measure(args.data, load(args.encoder), rounds=CLEARED),
         "searching": lambda: searching.measure(args.data, load(), most=args.exemplars),
     }
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60, help="repetitions of each way")
     parser.add_argument("--exemplars", type=int, default=1_000_000, help="most to search among")
     parser.add_argument("--concepts", type=int, default=10_000, help="most to look for")
+    parser.add_argument("--encoder", default=EMBEDDED, help="of clearing: a model, or an export")
     parser.add_argument("--json", type=Path, help="file to write all figures to")
     args = parser.parse_args()
     if unknown := [name for name in args.part if name not in parts]:

@@ -1,8 +1,8 @@
 """From which cosine on an answer says what the gold one says, and how often that errs, on TOFU.
 
-`python -m benchmarks.similarity --data DIR` prints Markdown. The threshold is chosen on TOFU's
-retain set; its errors are counted on forget10, other authors, and on TriviaQA's names. Knows no arm
-and no record.
+`python -m benchmarks.similarity [--data DIR]` prints Markdown; without TOFU and RWKU it says so.
+The threshold is chosen on TOFU's retain set; its errors are counted on forget10, other authors, and
+on TriviaQA's names. Knows no arm and no record.
 """
 
 import argparse
@@ -19,15 +19,19 @@ from leakage.statistics import Rate, clopper_pearson
 
 Row = dict[str, Any]
 
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 CHOSEN_ON, COUNTED_ON = "retain_perturbed", "forget10_perturbed"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the threshold of semantic similarity.")
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds tofu/")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with rwku/ and tofu/")
     parser.add_argument("--encoder", default=EMBEDDED, help="a sentence-transformers model")
     parser.add_argument("--most", type=int, default=200, help="rows of TriviaQA (default 200)")
     arguments = parser.parse_args()
+    if not (arguments.data / "rwku").is_dir() or not (arguments.data / "tofu").is_dir():
+        print(f"skipped: no rwku/ and tofu/ in {arguments.data}; give --data DIR")
+        return
     encoder = Encoder(arguments.encoder)
     folder = arguments.data / "tofu"
     chosen = _scored(encoder, _rows(folder / f"{CHOSEN_ON}.jsonl"))

@@ -36,11 +36,13 @@ class Clearing:
              with by chance
     least    (score that a concept is held to, log-odds from which a passage is worth encoding),
              both ascending: by whoever is held to less, less is cleared
+    near     the log-odds from which a question is: what only comes near is remembered, too
     """
 
     weights: tuple[float, ...]
     size: float
     least: tuple[tuple[float, float], ...]
+    near: float
 
     def odds(self, cues: NDArray[np.float32], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
         """Log-odds but for a constant, shape (readings, concepts), of cues with one axis more."""
@@ -65,14 +67,7 @@ class Cascade:
     ) -> None:
         self._fitted = shipped()
         self._stages = [
-            (
-                cues,
-                np.array(
-                    [self._fitted.worth(limits[k]) if k in keys else np.inf for k in cues.keys]
-                ),
-            )
-            for cues, keys in parts
-            if cues.keys
+            (cues, self._least(cues, keys, limits)) for cues, keys in parts if cues.keys
         ]
 
     def worth(self, asked: Sequence[Reading]) -> set[int]:
@@ -83,13 +78,22 @@ class Cascade:
         said = {text: folded(text) for one in asked for text in (one.said, one.before)}
         words = {text: terms(of) for text, of in said.items()}
         found = {one.passage for one in asked if _strange(said[one.said])}
-        for cues, worth in self._stages:
+        for cues, least in self._stages:
             left = [one for one in asked if one.passage not in found]
             if left:
-                near = self._fitted.odds(cues.seen(left, words), cues.sizes) >= worth
+                odds = self._fitted.odds(cues.seen(left, words), cues.sizes)
+                near = odds >= least[[int(one.answer) for one in left]]
                 near |= np.array([cues.named(said[o.said] + said[o.before]) for o in left])
                 found |= {left[at].passage for at in np.flatnonzero(near.any(axis=1)).tolist()}
         return found
+
+    def _least(
+        self, cues: Cues, keys: Collection[str], limits: Mapping[str, float]
+    ) -> NDArray[np.float64]:
+        """From where a question, and an answer, is worth it, shape (2, concepts)."""
+        answer = [self._fitted.worth(limits[key]) if key in keys else np.inf for key in cues.keys]
+        question = [min(least, self._fitted.near) if least < np.inf else least for least in answer]
+        return np.array([question, answer])
 
 
 def _strange(words: Sequence[str]) -> bool:
@@ -109,6 +113,7 @@ def shipped() -> Clearing:
         weights=tuple(known["weights"][name] for name in CUES),
         size=known["size"],
         least=tuple((limit, odds) for limit, odds in known["least"]),
+        near=known["near"],
     )
 
 

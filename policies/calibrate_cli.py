@@ -75,7 +75,8 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--encoder",
         default="embedded",
         metavar="MODEL",
-        help="the one that will screen, a sentence-transformers model (default: the embedded one)",
+        help="the one that will screen: a sentence-transformers model or an export's folder "
+        "(default: the embedded one)",
     )
     parser.add_argument(
         "--check",

@@ -160,7 +160,7 @@ def _add_encoder(parser: argparse.ArgumentParser) -> None:
         "--encoder",
         default="embedded",
         metavar="MODEL",
-        help="a sentence-transformers model (default: the embedded one)",
+        help="a sentence-transformers model or an export's folder (default: the embedded one)",
     )
 
 

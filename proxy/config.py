@@ -109,7 +109,8 @@ class Config(Part):
         default="pass", description="what happens to a request that no policy applies to"
     )
     encoder: str = Field(
-        default="embedded", description="a sentence-transformers model, or `embedded`"
+        default="embedded",
+        description="a sentence-transformers model, an export's folder, or `embedded`",
     )
     cascade: bool = Field(
         default=True,

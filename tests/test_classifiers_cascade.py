@@ -169,7 +169,7 @@ def test_a_screen_with_a_cascade_has_another_fingerprint(embedded: Encoder) -> N
 
 
 def test_by_whoever_is_held_to_less_less_is_cleared() -> None:
-    clearing = Clearing((1.0,), 0.5, ((0.5, 1.0), (0.9, 3.0)))
+    clearing = Clearing((1.0,), 0.5, ((0.5, 1.0), (0.9, 3.0)), near=0.0)
     limits = (0.3, 0.5, 0.89, 0.9, 1.0)
     assert [clearing.worth(limit) for limit in limits] == [-np.inf, 1.0, 1.0, 3.0, 3.0]
     odds = clearing.odds(np.full((1, 2, 1), 2.0, dtype=np.float32), np.array([1, 10]))

@@ -22,6 +22,7 @@ from classifiers.readings import Reading, readings
 FITTED = 0.75  # score from which a reading is one to be found
 LIMITS = (0.25, 0.5, 0.75, 0.8, 0.85, 0.9, 0.95)  # scores that concepts may be held to
 ALLOWED = 0.001  # share of what is stopped that may be cleared, at each limit
+ALLOWED_NEAR = 0.005  # the same of questions that only come near
 SIZES = (3, 10, 30, 100, 10_000)  # sentences of an article, those that say who, and some others
 OTHERS = 20_000  # ordinary readings beside a concept, of each size
 Flags = NDArray[np.bool_]
@@ -31,8 +32,10 @@ Flags = NDArray[np.bool_]
 class Seen:
     """Pairs about concepts beside their own, and ordinary ones beside every concept.
 
-    cues, score, passage, owner  of each reading: what is seen, what the screen scores it, the
-                                 passage that it belongs to (two of a pair), its concept's column
+    cues, score, near, passage, owner
+                                 of each reading: what is seen, what the screen scores it, whether
+                                 it comes near enough to be remembered, the passage that it belongs
+                                 to (two of a pair, the question first), its concept's column
     named                        pairs that are stopped by a name whatever is cleared
     ordinary, of                 cues of ordinary readings, shape (readings, concepts, CUES), and
                                  the passage of each
@@ -41,6 +44,7 @@ class Seen:
 
     cues: NDArray[np.float32]
     score: Numbers
+    near: Flags
     passage: NDArray[np.int64]
     owner: NDArray[np.int64]
     named: Flags
@@ -81,10 +85,11 @@ def seen(
     columns = {key: at for at, key in enumerate(cues.keys)}
     parts = [_beside(screen, cues, columns, pairs[at : at + SOME], at) for at in _steps(pairs)]
     rest = [_read(screen, ordinary[at : at + SOME], at) for at in _steps(ordinary)]
-    near, scores, of, owners = zip(*parts, strict=True)
+    beside, scores, near, of, owners = zip(*parts, strict=True)
     return Seen(
-        cues=np.concatenate(near),
+        cues=np.concatenate(beside),
         score=np.concatenate(scores),
+        near=np.concatenate(near),
         passage=np.concatenate(of),
         owner=np.concatenate(owners),
         named=named(screen, pairs),
@@ -128,7 +133,7 @@ def weighed(some: Sequence[Seen], out: Flags) -> Clearing:
         near += [np.ones(int(found.sum()), dtype=np.bool_), np.zeros(len(beside), dtype=np.bool_)]
     weights, _ = fitted(np.concatenate(rows).astype(np.float64), np.concatenate(near))
     few = [round(weight, 4) for weight in weights.tolist()]
-    return Clearing(weights=tuple(few[:-1]), size=few[-1], least=())
+    return Clearing(weights=tuple(few[:-1]), size=few[-1], least=(), near=-np.inf)
 
 
 def odds(one: Seen, clearing: Clearing) -> tuple[Numbers, Numbers]:
@@ -143,6 +148,28 @@ def worth(one: Seen, of: Numbers, limit: float, *, allowed: float = ALLOWED) -> 
     best = np.where(passages, of, -np.inf).reshape(-1, 2).max(axis=1)
     free = np.sort(best[pairs & ~one.named])
     return float(free[math.floor(allowed * (pairs | one.named).sum())])
+
+
+def worth_remembering(one: Seen, of: Numbers, *, allowed: float = ALLOWED_NEAR) -> float:
+    """The highest log-odds below which at most a share of the questions that are near is cleared.
+
+    What comes near is told of in an instruction, and later answers are judged behind it.
+    """
+    near, free = _near(one)
+    found = np.sort(of[::2][near & free])
+    return float(found[math.floor(allowed * (near | ~free).sum())])
+
+
+def forgotten(one: Seen, of: Numbers, least: float) -> tuple[int, int]:
+    """How many questions that are near are cleared below, and of how many."""
+    near, free = _near(one)
+    return int((near & free & (of[::2] < least)).sum()), int((near | ~free).sum())
+
+
+def _near(one: Seen) -> tuple[Flags, Flags]:
+    """Which questions are near, and which pairs no name stops."""
+    near = one.highest(one.near.astype(np.float64))[::2] > 0
+    return near, ~one.named
 
 
 def lost(one: Seen, of: Numbers, limit: float, least: float) -> tuple[int, int]:
@@ -178,18 +205,22 @@ def _beside(
     columns: Mapping[str, int],
     pairs: Sequence[Pair],
     first: int,
-) -> tuple[NDArray[np.float32], Numbers, NDArray[np.int64], NDArray[np.int64]]:
-    """Each reading beside its own concept: cues, score, passage and column."""
+) -> tuple[NDArray[np.float32], Numbers, Flags, NDArray[np.int64], NDArray[np.int64]]:
+    """Each reading beside its own concept: cues, score, near, passage and column."""
     asked, passage = _read(screen, pairs, first)
     owner = np.array([columns[pairs[one.passage // 2].concept] for one in asked], dtype=np.int64)
     scores: dict[Reading, float] = {}
+    near: set[Reading] = set()
     for one in screen.compared(passages(pairs)):
         if one.concept == pairs[one.reading.passage // 2].concept:
             verdict = screen.verdict(one)
             if verdict.margin is None or verdict.margin > 0:
                 scores[one.reading] = verdict.score
+            if verdict.near:
+                near.add(one.reading)
     score = np.array([scores.get(one, 0.0) for one in asked])
-    return _cues(cues, asked)[np.arange(len(asked)), owner], score, passage, owner
+    close = np.array([one in near for one in asked])
+    return _cues(cues, asked)[np.arange(len(asked)), owner], score, close, passage, owner
 
 
 def _sized(cues: NDArray[np.float32], sizes: NDArray[np.int64]) -> NDArray[np.float32]:
