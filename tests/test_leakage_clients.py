@@ -23,12 +23,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_task_names_its_rows_and_asks_what_its_split_is(folder: Path) -> None:
+    asked = probes.read(folder / "people.jsonl")
     for split, most in MOST.items():
         task = yaml.safe_load((folder / f"people_{split}.yaml").read_text("utf-8"))
         data = Path(task["dataset_kwargs"]["data_files"]["test"])
         rows = [json.loads(line) for line in data.read_text("utf-8").splitlines()]
         assert len(rows) == most
         assert {tuple(row) for row in rows} == {("question", "answer", "concept")}
+        prompts = [each.prompt for each in asked if each.split == split]
+        assert [row["question"] for row in rows] == prompts
     assert task["output_type"] == "generate_until"
 
 
