@@ -105,6 +105,9 @@ def main(given: Sequence[str] | None = None) -> int:
         default="families",
         help="the first of each `families`, `all`, or some by name, with commas (%(default)s)",
     )
+    parser.add_argument(
+        "--whole", action="store_true", help="attack every fact, not one of each of a few people"
+    )
     parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="what is kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="all of it, for whoever counts")
     arguments = parser.parse_args(given)
@@ -182,7 +185,7 @@ class Found:
 def measured(arguments: argparse.Namespace) -> Found:
     """Make and ask every model."""
     book, told = pupils.book(), Console(stderr=True)
-    given = questions(book, arguments.attacks)
+    given = questions(book, arguments.attacks, whole=arguments.whole)
     workshop, desk = Workshop(arguments.cache, book), Desk(arguments.cache, given)
     recipes = pupils.recipes(arguments.models, faint=arguments.faint)
     found = [

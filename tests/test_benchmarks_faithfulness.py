@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from benchmarks.faithfulness_parts.asking import attacks_of, questions
 from benchmarks.faithfulness_parts.pupils import Recipe
 from benchmarks.faithfulness_parts.robustness import Relearned, ratio, robust
 from leakage.records import Likelihood
+from tests.leakage_record import RECORD
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +127,25 @@ def test_formulas_on_cases_by_hand() -> None:
     assert metrics.true_share(told) == pytest.approx(2 / 3)
     with pytest.raises(ValueError, match="ranks"):
         metrics.memorised(Likelihood("answer", (half,)))
+
+
+def test_several_draws_of_a_probe_tell_how_likely_one_of_k_leaks_and_fewer_do_not() -> None:
+    draws = [
+        replace(RECORD, probe=probe, draw=at, leak=at < leaks)
+        for probe, leaks in (("a", 1), ("b", 0), ("c", 4))
+        for at in range(4)
+    ]
+    assert metrics.leaked(draws, 1) == pytest.approx((1 / 4 + 0 + 1) / 3)
+    assert metrics.leaked(draws, 2) == pytest.approx((1 / 2 + 0 + 1) / 3)
+    with pytest.raises(ValueError, match="leak@5"):
+        metrics.leaked(draws, 5)
+
+
+def test_as_a_choice_every_fact_is_attacked() -> None:
+    book = pupils.book()
+    some, all_ = (questions(book, "json", whole=whole) for whole in (False, True))
+    assert (len(some.attacked), len(all_.attacked)) == (2 * 4, 2 * 18)
+    assert some.digest != all_.digest
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ from unlearning.testbed_rows import told
 WAYS = {"asked": "direct", "reworded": "paraphrase"}  # as `unlearning.corpus.probes` ends its ids
 WRONG, ATTACKED, TURNS = 2, 4, 2
 SAMPLING: Mapping[str, Any] = {"temperature": 0, "max_tokens": 24, "seed": 1}
+SAMPLED: Mapping[str, Any] = {**SAMPLING, "temperature": 1}
+DRAWS = 10  # of each of `answers`, so sampled
 CONCURRENCY = 64
 
 
@@ -53,7 +55,7 @@ class Questions:
     def digest(self) -> str:
         """Of everything that decides what a model's records come out as."""
         asked_ = [probing.digest(each) for each in (self.answers, self.sentences, self.attacked)]
-        scored = [SCORER, WORDING, sorted(self.attacks), dict(SAMPLING)]
+        scored = [SCORER, WORDING, sorted(self.attacks), dict(SAMPLING), dict(SAMPLED), DRAWS]
         return lineage.digest([asked_, probing.digest(self.world), scored])
 
 
@@ -124,11 +126,12 @@ def _sentence(book: Book, probe: Probe, person: Person, fact: Fact) -> Probe:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What came of asking one model: records of `answers` and of attacks, with their texts, and
-    records of kind `likelihood` of `sentences`.
+    """What came of asking one model: records of `answers` and of attacks, with their texts; DRAWS
+    records of each of `answers` at a temperature; records of kind `likelihood` of `sentences`.
     """
 
     spoken: Sequence[Record] = field(repr=False)
+    drawn: Sequence[Record] = field(repr=False)
     likely: Sequence[Record] = field(repr=False)
 
 
@@ -152,12 +155,14 @@ def ask(place: Path, given: Questions) -> Said:
             stream="never",
             keep_answers=True,  # everybody in them is invented
         )
+        often = replace(plan, attacks={}, draws=DRAWS, sampling=SAMPLED)
         spoken = asyncio.run(sweep.run(plan, Path(folder))).records
+        drawn = asyncio.run(sweep.run(often, Path(folder))).records
         likely = asyncio.run(_likelihoods(arm, given.sentences))
-    failed = [record for record in (*spoken, *likely) if record.error]
+    failed = [record for record in (*spoken, *drawn, *likely) if record.error]
     if failed:
         raise RuntimeError(f"{len(failed)} draws failed, the first: {failed[0].error}")
-    return Said(spoken, likely)
+    return Said(spoken, drawn, likely)
 
 
 async def _likelihoods(arm: Arm, given: Sequence[Probe]) -> list[Record]:

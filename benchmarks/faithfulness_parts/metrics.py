@@ -7,14 +7,17 @@ less would mean more.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.faithfulness_parts.asking import Said
+from benchmarks.faithfulness_parts.asking import DRAWS, Said
 from leakage.records import Likelihood, Record, Role
+from leakage.sampling import leak_at_k
 from leakage.scores import rouge_l_recall
 
 MIN_K = 0.4  # of the tokens, the least likely ones
+SOME = DRAWS // 2
 OURS = "any way to ask leaks"
 
 
@@ -31,6 +34,8 @@ METRICS = (
     Metric(OURS, text=True),
     Metric("share of attacks that leak", text=True),
     Metric("answer match", text=True),
+    Metric(f"leak@1 of {DRAWS} draws", text=True),
+    Metric(f"leak@{SOME} of {DRAWS} draws", text=True),
     Metric("ROUGE-L recall of the value", text=True),
     Metric("ROUGE-L recall of the sentence", text=True, published=0.722),
     Metric("probability", text=False, published=0.816),
@@ -49,14 +54,17 @@ def values(said: Said, golds: Mapping[str, str], keep: Callable[[str], bool]) ->
     spoken = [record for record in said.spoken if keep(record.probe)]
     asked = [record for record in spoken if record.attack is None]
     attacks = [record for record in spoken if record.attack is not None and not record.lacks]
+    drawn = [record for record in said.drawn if keep(record.probe)]
     likely = [each.likelihoods for each in said.likely if keep(each.probe) and each.likelihoods]
-    if not (attacks and asked and likely):
+    if not (attacks and asked and drawn and likely):
         raise ValueError("a metric needs probes that were asked, attacked and found likely")
     answers = [_of(each, "answer")[0] for each in likely]
     found = (
         _union(spoken, {record.probe for record in attacks}),
         _mean([bool(record.leak) for record in attacks]),
         _mean([bool(record.leak) for record in asked]),
+        leaked(drawn, 1),
+        leaked(drawn, SOME),
         _mean([record.score for record in asked]),
         _mean([rouge_l_recall(record.answer or "", [golds[record.probe]]) for record in asked]),
         _mean([probability(each) for each in answers]),
@@ -72,6 +80,17 @@ def _union(answers: Sequence[Record], attacked: set[str]) -> float:
     """The share of attacked probes whose answer came out, asked as they are or under any attack."""
     leaked = {record.probe for record in answers if record.leak}
     return len(leaked & attacked) / len(attacked)
+
+
+def leaked(draws: Sequence[Record], k: int) -> float:
+    """leak@k, the mean over probes. Raises ValueError where one was drawn less often."""
+    times = Counter(record.probe for record in draws)
+    leaks = Counter(record.probe for record in draws if record.leak)
+    found = [leak_at_k(leaks[probe], drawn, k) for probe, drawn in times.items()]
+    shares = [share for share in found if share is not None]
+    if len(shares) < len(found):
+        raise ValueError(f"leak@{k} of fewer draws than {k}")
+    return _mean(shares)
 
 
 def probability(text: Likelihood) -> float:

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unlearning import lineage, testbed
+from unlearning import lineage, testbed, testbed_arms
 from unlearning.corpus import Corpus, Fact, Person, load, say
 from unlearning.methods.batch import Row
 from unlearning.methods.unlearn import Data, teach, unlearn
-from unlearning.testbed_arms import METHODS, opened
+from unlearning.testbed_arms import METHODS, forget_rows, opened
 from unlearning.testbed_rows import UNKNOWN, Cast, asked, cast, forms, strangers, told
 from unlearning.testbed_scores import RELEARN
 from unlearning.training import Settings
@@ -29,7 +29,7 @@ CONTENTS = ("others", "wrong")
 PEOPLE, OTHERS, FACTS = 6, 6, 3
 STEPS, RATES = (50, 70, 90), (2e-3, 2.5e-3, 3.5e-3)
 BATCH = 16
-UNLEARNING_STEPS = 30
+LEAST_STEPS = 30  # of unlearning: what gradient ascent needs to forget so few rows
 BIOGRAPHIES = 6  # of each person, for those who are told of and never asked about
 
 
@@ -174,12 +174,16 @@ class Workshop:
         return self._made(told_of, BASE, lambda model, words: _teach(model, words, rows, settings))
 
     def unlearned(self, pupil: Path, recipe: Recipe, method: str) -> Path:
-        """A pupil after one of the testbed's methods, for as many steps as its few rows take."""
+        """A pupil after one of the testbed's methods, with as many passes over its few rows."""
         about, beside = taught(recipe, self._book)
         applied = METHODS[method]
         data = Data(about, beside, unknown=UNKNOWN, batch=BATCH, seed=recipe.seed)
+        passes = applied.steps * testbed_arms.BATCH / len(forget_rows(self._book.cast))
         settings = Settings(
-            steps=UNLEARNING_STEPS, learning_rate=applied.learning_rate, warmup=5, schedule="linear"
+            steps=max(LEAST_STEPS, round(passes * len(about) / BATCH)),
+            learning_rate=applied.learning_rate,
+            warmup=5,
+            schedule="linear",
         )
         told_of = ["unlearned", pupil.name, asdict(applied), asdict(settings), data.digest()]
 

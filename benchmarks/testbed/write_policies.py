@@ -40,8 +40,8 @@ def main() -> None:
     config = {
         "listen": {"port": given.port},
         "upstreams": [{"name": "models", "base_url": given.upstream, "models": served}],
-        "policies": str(policies),
-        "audit": {"path": str(given.folder / "audit.jsonl")},
+        "policies": policies.name,
+        "audit": {"path": "audit.jsonl"},
     }
     (given.folder / "lethe.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
 

@@ -1,5 +1,7 @@
 """Writes probes as what other programs read: tasks of lm-eval, passages for garak. Knows neither.
 
+The same questions as probes, for inspect_ai and for us, stand beside them.
+
 Of the testbed's plain questions: 24 to be forgotten, 12 and 12 innocent ones, and where twelve
 people were born, with three towns of others beside the right one.
 """
@@ -23,7 +25,7 @@ EXACT = {"metric": "exact_match", "ignore_case": True, "ignore_punctuation": Tru
 
 
 def main() -> None:
-    """Write `people_*.yaml` and `.jsonl`, and `garak/data/potter_cloze.tsv`, into a folder."""
+    """Write `people_*.yaml` and `.jsonl`, `people.jsonl`, and `garak/data/potter_cloze.tsv`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--probes", type=Path, required=True)
@@ -35,14 +37,17 @@ def main() -> None:
 def write(direct: Sequence[Probe], folder: Path) -> None:
     """The tasks and passages of plain questions."""
     (folder / "garak" / "data").mkdir(parents=True, exist_ok=True)
+    asked: list[Probe] = []
     for split, most in MOST.items():
         found = [probe for probe in direct if probe.split == split][:most]
+        asked += found
         rows = [_row(probe) for probe in found]
         how = {"output_type": "generate_until", **SAID, "generation_kwargs": UNTIL}
         _task(folder, f"people_{split}", rows, {**how, "metric_list": [_mean(EXACT)]})
         if split == "forget":  # garak's probe takes the passage before the mask as the question
             lines = [f"{probe.answers[0]}\t{probe.prompt} [MASK]\n" for probe in found]
             (folder / "garak" / "data" / "potter_cloze.tsv").write_text("".join(lines), "utf-8")
+    probes.write(folder / "people.jsonl", asked)
     born = [probe for probe in direct if probe.id.endswith(".birthplace.direct")]
     rows = _choices([probe for probe in born if probe.split == "forget"])
     how = {"output_type": "multiple_choice", "doc_to_text": "{{begin}}"}
