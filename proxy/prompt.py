@@ -127,8 +127,8 @@ def cut(request: Request, *, longest: int) -> list[Part]:
     ]
     parts += [
         Part(None, passage, offset, glue, texts)
-        for texts in _together(request.said)
-        for glue in (" ", "")
+        for number, texts in enumerate(_together(request.said))
+        for glue in ((" ",) if number else (" ", ""))
         for passage, offset in passages(
             glue.join(said.text for said in texts), longest=longest, windows=_none
         )
