@@ -19,6 +19,7 @@ from classifiers.verdict import Span
 MOST_VIEWS = 128
 MOST_GROWTH = 128  # all views together hold at most so many times the characters of the text
 LEAST_ROOM = 4096
+MUCH_LIKELIER = 0.5  # nats a letter
 
 FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # letters, to Unicode, that show nothing
 INVISIBLE = frozenset({"Cf", "Cs", "Mn", "Me"})
@@ -258,9 +259,12 @@ def _deciphered(view: View) -> Iterator[View]:
     if plain(name) <= UNLIKELY:
         return
     turned = [word.translate(CIPHERS[name]) for word in words]
-    if found := likelier(words, turned):
-        text = view.text.translate(CIPHERS[name])
-        yield View(name, text, " ".join(turned[found]), view.starts, view.ends)
+    found = likelier(words, turned)
+    # Names among English words are strange too: of those beside them the cipher makes none better.
+    reads = found and likelihood(turned[found]) > likelihood(words[found]) + MUCH_LIKELIER
+    text = view.text.translate(CIPHERS[name])
+    said = " ".join(turned[found]) if found and reads else None
+    yield View(name, text, said, view.starts, view.ends)
 
 
 def _where_likelier(view: View, turn: Callable[[str], str]) -> View:
