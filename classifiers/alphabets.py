@@ -26,20 +26,20 @@ CELLS = frozenset(map(chr, range(0x2800, 0x2900)))
 UPSIDE_DOWN = frozenset("ɐǝɟƃɥᴉɾʞɯɹʇʌʍʎ")
 
 _STROKE = r"[.·•∙*\-−–—_]"  # noqa: RUF001 - likewise
-MORSE = rf"(?<![\w.-])(?:{_STROKE}{{1,5}}[ \t\n/|]{{1,4}}){{3,}}{_STROKE}{{1,5}}(?![\w-])"
+MORSE = rf"(?<![\w.-])(?:{_STROKE}{{1,5}}[ \t\n/|,;]{{1,4}}){{3,}}{_STROKE}{{1,5}}(?![\w-])"
 _WORD = "|".join(sorted(_SPELLING_WORDS.split(), key=len, reverse=True))
-SPELT = rf"(?i)\b(?:{_WORD})(?:[\s,.;:/–—-]{{1,4}}(?:{_WORD})\b){{2,}}"  # noqa: RUF001 - likewise
+SPELT = rf"(?i)\b(?:{_WORD})(?:[\W\d_]{{1,8}}(?:[a-z] as in )?(?:{_WORD})(?![^\W_])){{2,}}"
 BRAILLE = r"[\u2800-\u28ff][\u2800-\u28ff \t]*[\u2801-\u28ff]"
-_PLACE = r"(?:1[0-9]|2[0-6]|[1-9])"
-PLACES = rf"(?<![\d.,:/-]){_PLACE}(?!\d)(?:[ \t,./|_-]{{1,3}}{_PLACE}(?!\d)){{4,}}"
+_PLACE = r"(?:1[0-9]|2[0-6]|0?[1-9])"
+PLACES = rf"(?<![\d.,:/-]){_PLACE}(?!\d)(?:[ \t\n,./|_-]{{1,3}}{_PLACE}(?!\d)){{4,}}"
 FLIPPED = rf"(?m)^(?=.*[{''.join(sorted(UPSIDE_DOWN))}]).*$"
 NAMED = r"LATIN (?:CAPITAL|SMALL) LETTER [A-Z](?!\w)|(?<=LETTER [A-Z] )SPACE(?!\w)"
 
 
 def from_morse(token: str) -> str | None:
     """Letters where every group is one and there are a few of them; no rows of dots or dashes."""
-    words = re.split(r"\s*[/|]\s*|\s{2,}|\n", token.translate(_STROKES))
-    groups = [word.split() for word in words]
+    words = re.split(r"[\s,;]*[/|][\s,;]*|\s{2,}|\n", token.translate(_STROKES))
+    groups = [re.split(r"[\s,;]+", word.strip(" ,;\t")) for word in words]
     known = [group for word in groups for group in word]
     if len(set(known)) < 3 or not all(group in _MORSE for group in known):
         return None

@@ -211,7 +211,7 @@ def _decoder(  # noqa: PLR0913 - a row of the table
 # Words are looked for from their beginning only, or a long one would be read once a character. An
 # exclamation mark ends more words than it hides letters.
 _LEET_WORD = r"(?<![\w@$!|+€])(?=[\w@$!|+€]*[\d@$|+€]|[\w@$|+€]*![!]*[\w@$|+€])[\w@$!|+€]{2,}(?<!!)"
-_BYTE = r"(?:\\x|0x)?[0-9a-fA-F]{2}"
+_BYTE = r"(?:\\x|0x)?[0-9a-fA-F]{2}h?"
 # HTML tags and comments, Markdown emphasis inside a word, links and footnotes, LaTeX commands,
 # terminal colours, and the hyphen at the end of a line.
 _MARKUP = (
@@ -309,6 +309,7 @@ DECODERS: tuple[Disguise, ...] = (
         codes.from_selectors,
         needs=codes.UNSEEN,
     ),
+    _decoder("stretched", r"([^\W\d_])\1{2,}", lambda token: token[0], _never, innermost=True),
     _decoder("letter names", alphabets.NAMED, alphabets.from_named, _never, innermost=True),
     _decoder("address", _ADDRESS, _from_address, _several, innermost=True, needs=":"),
     _decoder("attributes", _ATTRIBUTES, _from_attributes, _several, innermost=True, needs="<"),

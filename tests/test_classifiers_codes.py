@@ -44,7 +44,10 @@ SENTENCE = "She kept every lamp of the harbour alight"
     [
         ("morse", "--- - - --- .-.. .. -. . / ...- .- ... -.-"),
         ("morse", "−−− − − −−− ·−·· ·· −· ·\n···− ·− ··· −·−"),
+        ("morse", "---, -, -, ---, .-.., .., -., ., /, ...-, .-, ..., -.-"),
+        ("stretched", "Ottoliiiine Vaaaask"),
         ("braille", "⠕⠞⠞⠕⠇⠊⠝⠑⠀⠧⠁⠎⠅"),
+        ("places", "15,20,20,15,12,09,14,05/22,01,19,11"),
         ("places", "15 20 20 15 12 9 14 5 / 22 1 19 11"),
         ("octal", " ".join(f"{code:03o}" for code in RAW)),
         ("css", "".join(f"\\{code:x} " for code in RAW)),
@@ -71,13 +74,21 @@ def test_a_name_shows(view: str, text: str) -> None:
     ("view", "text"),
     [
         ("spelling alphabet", "Oscar Tango Tango Oscar Lima India November Echo"),
+        ("spelling alphabet", "1. **Oscar**\n2. **Tango**\n3. **Tango**\n4. **Oscar**"),
+        ("spelling alphabet", "O as in Oscar, T as in Tango, T as in Tango"),
         ("spelling alphabet", "oscar, tango, tango, oscar, lima, india, november, echo"),
         ("flipped+reversed", "ǝuᴉloʇʇo"),
-        ("letter names", "LATIN CAPITAL LETTER O LATIN SMALL LETTER T".replace("SMALL", "CAPITAL")),
     ],
 )
 def test_a_word_shows(view: str, text: str) -> None:
-    assert "ottoline".startswith(named(text)[view].text.replace(" ", ""))
+    said = named(text)[view].text.split()[-1]
+    assert "ottoline".startswith(said)
+    assert len(said) > 2
+
+
+def test_letters_are_read_by_their_names() -> None:
+    said = named("LATIN SMALL LETTER O, LATIN SMALL LETTER T SPACE LATIN SMALL LETTER T")
+    assert said["letter names"].text == "o t t"
 
 
 def test_letters_have_room_for_digits() -> None:
