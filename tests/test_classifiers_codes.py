@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from classifiers.decoders import DECODERS
-from classifiers.views import View, views
+from classifiers.views import View, fold, views
 
 NAME = "ottoline vask"
 ROOT = Path(__file__).parents[1]
@@ -89,6 +89,10 @@ def test_a_word_shows(view: str, text: str) -> None:
 def test_letters_are_read_by_their_names() -> None:
     said = named("LATIN SMALL LETTER O, LATIN SMALL LETTER T SPACE LATIN SMALL LETTER T")
     assert said["letter names"].text == "o t t"
+
+
+def test_lisu_letters_read_as_the_latin_ones_that_they_look_like() -> None:
+    assert fold("ꓳꓔꓔꓳꓡꓲꓠꓰ ꓦꓮꓢꓗ") == fold("ꓳttoline ꓦask") == NAME
 
 
 def test_letters_have_room_for_digits() -> None:
