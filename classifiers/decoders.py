@@ -3,32 +3,28 @@
 A decoder that is too eager costs a little time; one that is too shy lets a name through.
 """
 
-import base64
-import binascii
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
+from classifiers import alphabets, codes
 from classifiers.confusables import CAPITALS
 from classifiers.fields import FIELDS, Record, records, rows
 
 LEAST_READABLE = 8  # characters that a piece must hide for an encoder to be asked about it
-LEAST_MIXED = 16  # characters of base64 that may be all small letters
-LEAST_UNALIGNED = 24  # characters of base64 that may be the middle of a longer text
-LEAST_SHOWN = 10  # characters that hardly all show by chance
+LEAST_WORDS = 4  # of a link or a tag, below which they are no sentence
 
 _LEET = str.maketrans("0134578@$!|+9€", "oieastbasiltge")
 # Digits between letters: "H0gwarts" and not "1990s", "mp3" or "5th".
 _DIGITS_INSIDE = re.compile(r"[^\W\d_][\d@$!|+€]+[^\W\d_]")
 _LINK = re.compile(r"\[([^\[\]\n]{1,100})\]\([^()\n]{0,300}\)")
+_QUOTED = re.compile(r"=\s*[\"']([^\"'<>]{2,})[\"']")
 _LETTER = re.compile(r"[^\W\d_]")
-_NO_BASE64 = re.compile(r"[/_+-]+")
 _HUMP = re.compile(r"(?<=[a-zà-öø-ÿ0-9])(?=[A-ZÀ-ÖØ-Þ])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LATIN = re.compile(r"[A-Za-z]")
-_HEX = "0123456789abcdefABCDEF"
 _CAPITALS = str.maketrans(CAPITALS)
 
 
@@ -58,6 +54,11 @@ class Disguise(Protocol):
         """Whether nothing else hides beneath it."""
         ...
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """Characters without any of which a text cannot be in it; none: there is no telling."""
+        ...
+
     def find(self, text: str) -> Iterator[Piece]:
         """Every piece of a text that is in this disguise, in order."""
         ...
@@ -72,6 +73,7 @@ class Decoder:
     decode: Callable[[str], str | None]
     readable: Callable[[str, str], bool]  # of the disguise and of what it says
     innermost: bool = False  # nothing else hides beneath it
+    needs: frozenset[str] = frozenset()  # one of these, or it is not there
 
     def find(self, text: str) -> Iterator[Piece]:
         """Every piece of a text that is in this disguise, in order."""
@@ -88,6 +90,7 @@ class _Together:
 
     name: str
     read: Callable[[str], Iterator[Record]]
+    needs: frozenset[str]
     innermost: bool = True
 
     def find(self, text: str) -> Iterator[Piece]:
@@ -107,6 +110,15 @@ def _long(_token: str, said: str) -> bool:
     return len(said) >= LEAST_READABLE
 
 
+def _joins(token: str, _said: str) -> bool:
+    """Whether strings are put together by a sign; side by side they may be two words."""
+    return not token.strip("\"'").isspace() and len(token) > 2
+
+
+def _several(_token: str, said: str) -> bool:
+    return len(said.split()) > LEAST_WORDS
+
+
 def _of_json(token: str, _said: str) -> bool:
     return '"' in token and ":" in token
 
@@ -115,87 +127,25 @@ def _mixed(token: str, _said: str) -> bool:
     return len(token) > 3 and _DIGITS_INSIDE.search(token) is not None
 
 
-def _text(raw: bytes, *, least: float = 1.0) -> str | None:
-    """Bytes as text, if at least that part of them is text; of a long one letters may be few."""
-    wide = raw.count(0) * 3 > len(raw)  # two bytes a character
-    text = raw.decode(
-        "utf-16-be" if wide and raw[:1] == b"\0" else "utf-16-le" if wide else "utf-8",
-        errors="ignore",
-    )
-    if (
-        len(text.encode("utf-16-le" if wide else "utf-8"))
-        < (len(raw) & ~1 if wide else len(raw)) * least
-    ):
-        return None
-    shown = [char for char in text if char.isprintable() or char.isspace()]
-    letters = sum(char.isalpha() for char in shown)
-    clean = len(shown) == len(text)
-    likely = letters * 2 >= len(text) or (clean and len(text) >= LEAST_SHOWN and letters >= 3)
-    return "".join(shown) if likely and len(shown) * 8 >= len(text) * 7 else None
-
-
-def _from_base64(token: str) -> str | None:
-    """The whole token, or what stands between the slashes of a path or the marks around a word."""
-    whole = _from_base64_core(token)
-    if whole:
-        return whole
-    parts = _NO_BASE64.split(token)
-    said = [(_from_base64_core(part) if len(part) > 6 else None) for part in parts]
-    return (
-        " ".join(one or part for one, part in zip(said, parts, strict=True)) if any(said) else None
-    )
-
-
-def _from_base64_core(token: str) -> str | None:
-    core = re.sub(r"\s", "", token).rstrip("=").replace("-", "+").replace("_", "/")
-    if len(core) < LEAST_MIXED and core.isalpha() and core[1:].islower():
-        return None  # a word
-    whole = _base64(core)
-    if whole or len(core) < LEAST_UNALIGNED:
-        return whole
-    # A long token may have been cut anywhere: one of four alignments is its own.
-    cuts = (core[skip : skip + (len(core) - skip) // 4 * 4] for skip in range(4))
-    return next(filter(None, map(_base64, cuts)), None)
-
-
-def _base64(core: str) -> str | None:
-    try:
-        return _text(base64.b64decode(core + "=" * (-len(core) % 4), validate=True))
-    except binascii.Error:
-        return None
-
-
-def _from_hex(token: str) -> str | None:
-    digits = "".join(char for char in re.sub(r"\\x|0x", "", token) if char in _HEX)
-    # The next word may begin like one more byte: "73 fade"; a letter may stand before the first.
-    for shift in (0, 1):
-        end = shift + (len(digits) - shift) // 2 * 2
-        said = _text(bytes.fromhex(digits[shift:end]), least=0.75)
-        if said:
-            return said
-    return None
-
-
-def _from_binary(token: str) -> str | None:
-    return _from_codes(
-        [int(bits, 2) for bits in re.findall(r"[01]{7,8}", token.replace("0b", " "))]
-    )
-
-
-def _from_decimal(token: str) -> str | None:
-    return _from_codes([int(number) for number in re.findall(r"[0-9]+", token)])
-
-
-def _from_codes(codes: list[int]) -> str | None:
-    return "".join(map(chr, codes)) if all(31 < code < 127 for code in codes) else None
-
-
 def _from_escape(token: str) -> str | None:
     """`\\u0041`, `\\x41`, `\\U00000041`, `U+0041`, `=41` by sixteen, `\\101` by eight."""
     octal = token[0] == "\\" and token[1].isdigit()
     digits = token[1:] if octal or token[0] == "=" else token[2:].strip("{}")
     code = int(digits, 8 if octal else 16)
     return chr(code) if code < 0x110000 else None
+
+
+def _from_address(token: str) -> str:
+    """The words of a link's path and query, as sentences of their own."""
+    _, _, behind = token.partition("://")
+    parts = re.split(r"[/?&;#]", unquote_plus(behind, errors="ignore"))[1:]
+    said = [re.sub(r"[\W_]+", " ", part.partition("=")[2] or part).strip() for part in parts]
+    return f". {'. '.join(filter(None, said))}. "
+
+
+def _from_attributes(token: str) -> str:
+    """What stands in quotes within a tag, as sentences of their own."""
+    return f". {'. '.join(_QUOTED.findall(token))}. "
 
 
 def _from_tags(token: str) -> str | None:
@@ -246,32 +196,40 @@ def _from_markup(between: str) -> Callable[[str], str | None]:
     return decode
 
 
-def _decoder(
+def _decoder(  # noqa: PLR0913 - a row of the table
     name: str,
     pattern: str,
     decode: Callable[[str], str | None],
     readable: Callable[[str, str], bool] = _always,
     *,
     innermost: bool = False,
+    needs: Iterable[str] = "",
 ) -> Decoder:
-    return Decoder(name, re.compile(pattern), decode, readable, innermost)
+    return Decoder(name, re.compile(pattern), decode, readable, innermost, frozenset(needs))
 
 
 # Words are looked for from their beginning only, or a long one would be read once a character. An
 # exclamation mark ends more words than it hides letters.
 _LEET_WORD = r"(?<![\w@$!|+€])(?=[\w@$!|+€]*[\d@$|+€]|[\w@$|+€]*![!]*[\w@$|+€])[\w@$!|+€]{2,}(?<!!)"
-_BYTE = r"(?:\\x|0x)?[0-9a-fA-F]{2}"
+_BYTE = r"(?:\\x|0x)?[0-9a-fA-F]{2}h?"
 # HTML tags and comments, Markdown emphasis inside a word, links and footnotes, LaTeX commands,
 # terminal colours, and the hyphen at the end of a line.
 _MARKUP = (
     r"</?[A-Za-z][^<>]{0,200}>|<!--[^<>]{0,200}-->|/\*[^*]{0,200}\*/|\[[^\[\]\n]{1,100}\]\([^()\n]{0,300}\)"
-    r"|\[\^?\w{1,8}\]|\\[A-Za-z]{2,12}\{|(?<=\w)\}|\x1b\[[0-9;]{0,12}m"
+    r"|\[\^?\w{1,8}\]|\\[hv]space\*?\{[^{}\n]{0,20}\}|\\[A-Za-z]{2,12}\{|(?<=[\w .,])\}"
+    r"|\x1b\[[0-9;]{0,12}m"
     r"|(?<=\w)(?:[*_~`]{1,3}|\\)(?=\w)|(?<=\w)[*_~`]{1,3}(?=\s|$)|-[ \t]*\n\s*"
 )
+_MARKS = "<[\\}\x1b*_~`-/"  # without one of these there is no markup
+_DIGITS = "0123456789"
 # What numbers or marks the lines of a list or the rows of a table.
 _NUMBERING = r"(?m)^[ \t|>]*(?:[0-9]{1,4}[ \t]*[.):|]?|[-*•+])[ \t|]+"
 _GAP = r"[ \t.,\-_*/|~·]{1,4}"
 
+# Strings that a program puts together, and a letter that is struck out again.
+_PUT_TOGETHER = r"(?<=[\w ])([\"'])\s{0,3}(?:\+|\.{1,2}|\|\||&)?\s{0,3}[\"'](?=[\w ])|[^\n]\x08"
+_ADDRESS = r"\b[a-z][a-z+.-]{1,9}://[^\s<>\"')\]]{1,1000}"
+_ATTRIBUTES = r"<[A-Za-z][^<>=]{0,100}=\s{0,3}[\"'][^<>]{2,1000}>"
 # Lines that are one token each, and groups of four: base64 as mail programs and people break it.
 _BASE64_LINES = (
     r"(?m)^[ \t>]*[A-Za-z0-9+/]{2,100}[ \t]*(?:\r?\n\s*[A-Za-z0-9+/]{2,100}[ \t]*)+={0,2}$"
@@ -289,29 +247,95 @@ _ESCAPE = (
 
 DECODERS: tuple[Disguise, ...] = (
     # A piece is never empty: an invisible character will do.
-    _decoder("markup", _MARKUP, _from_markup("\u200b")),
-    _decoder("markup-apart", _MARKUP, _from_markup(" ")),
-    _decoder("numbering", _NUMBERING, _from_markup("\u200b"), _never),
+    _decoder("markup", _MARKUP, _from_markup("\u200b"), needs=_MARKS),
+    _decoder("markup-apart", _MARKUP, _from_markup(" "), needs=_MARKS),
+    _decoder("numbering", _NUMBERING, _from_markup("\u200b"), _never, needs=f"{_DIGITS}-*•+"),
     _decoder("fields", FIELDS, _from_markup(" "), _of_json, innermost=True),
-    _Together("records", records),
-    _Together("rows", rows),
+    _Together("records", records, frozenset(":=,<|\t")),
+    _Together("rows", rows, frozenset("|")),
     _decoder("camel", _IDENTIFIER, _from_camel, _never, innermost=True),
-    _decoder("base64", r"[A-Za-z0-9+/_-]{6,}={0,2}", _from_base64, _long),
-    _decoder("base64-lines", _BASE64_LINES, _from_base64_core, _long),
-    _decoder("hex", rf"{_BYTE}(?:[^\w\\]{{0,4}}{_BYTE}){{2,}}[0-9a-fA-F]?", _from_hex, _long),
-    _decoder("binary", r"(?:0b)?[01]{7,8}(?:[^\w]{0,3}(?:0b)?[01]{7,8}){2,}", _from_binary, _long),
-    _decoder("decimal", rf"(?:[0-9]{{2,3}}{_BETWEEN}){{3,}}[0-9]{{2,3}}", _from_decimal, _long),
-    _decoder("tags", r"[\U000E0020-\U000E007E]+", _from_tags),
-    _decoder("percent", r"(?:%[0-9a-fA-F]{2})+", _from_percent),
-    _decoder("entities", _ENTITY, html.unescape),
-    _decoder("escapes", _ESCAPE, _from_escape),
+    _decoder("base64", r"[A-Za-z0-9+/_-]{6,}={0,2}", codes.from_base64, _long),
+    _decoder("base64-lines", _BASE64_LINES, codes.from_base64_core, _long),
+    _decoder(
+        "hex",
+        rf"{_BYTE}(?:[^\w\\]{{0,4}}{_BYTE}){{2,}}[0-9a-fA-F]?",
+        codes.from_hex,
+        _long,
+        needs=_DIGITS,
+    ),
+    _decoder(
+        "binary",
+        r"(?:0b)?[01]{7,8}(?:[^\w]{0,3}(?:0b)?[01]{7,8}){2,}",
+        codes.from_binary,
+        _long,
+        needs="01",
+    ),
+    _decoder(
+        "decimal",
+        rf"(?:[0-9]{{2,3}}{_BETWEEN}){{3,}}[0-9]{{2,3}}",
+        codes.from_decimal,
+        _long,
+        needs=_DIGITS,
+    ),
+    _decoder("octal", codes.OCTAL, codes.from_octal, _long, needs=_DIGITS),
+    _decoder("base32", codes.BASE32, codes.from_base32, _long),
+    _decoder("base58", codes.BASE58, codes.from_base58, _long),
+    _decoder(
+        "base85",
+        codes.BASE85,
+        codes.from_base85,
+        _long,
+        needs="#$%&*+<=>@^`{|}~\\[]",
+    ),
+    _decoder("morse", alphabets.MORSE, alphabets.from_morse, _long, innermost=True),
+    _decoder("spelling alphabet", alphabets.SPELT, alphabets.from_spelt, _long, innermost=True),
+    _decoder(
+        "braille",
+        alphabets.BRAILLE,
+        alphabets.from_braille,
+        _long,
+        innermost=True,
+        needs=alphabets.CELLS,
+    ),
+    _decoder(
+        "places", alphabets.PLACES, alphabets.from_places, _long, innermost=True, needs=_DIGITS
+    ),
+    _decoder(
+        "flipped", alphabets.FLIPPED, alphabets.from_flipped, _long, needs=alphabets.UPSIDE_DOWN
+    ),
+    _decoder(
+        "selectors",
+        codes.SELECTORS,
+        codes.from_selectors,
+        needs=codes.UNSEEN,
+    ),
+    _decoder("stretched", r"([^\W\d_])\1{2,}", lambda token: token[0], _never, innermost=True),
+    _decoder("letter names", alphabets.NAMED, alphabets.from_named, _never, innermost=True),
+    _decoder("address", _ADDRESS, _from_address, _several, innermost=True, needs=":"),
+    _decoder("attributes", _ATTRIBUTES, _from_attributes, _several, innermost=True, needs="<"),
+    _decoder("put together", _PUT_TOGETHER, _from_markup("\u200b"), _joins, needs="\"'\x08"),
+    _decoder(
+        "tags", r"[\U000E0020-\U000E007E]+", _from_tags, needs=map(chr, range(0xE0020, 0xE007F))
+    ),
+    _decoder("percent", r"(?:%[0-9a-fA-F]{2})+", _from_percent, needs="%"),
+    _decoder("entities", _ENTITY, html.unescape, needs="&"),
+    _decoder("escapes", _ESCAPE, _from_escape, needs="\\=+"),
+    _decoder("css", r"(?:\\[0-9a-fA-F]{2,6} ?){4,}", codes.from_css, needs="\\"),
     _decoder(
         "spaced",
         rf"(?<![^\W_])[^\W_](?:{_GAP}[^\W_](?![^\W_])){{2,}}",
         _from_spaced,
         lambda _token, said: len(said) > 4,
     ),
-    _decoder("capitals", rf"(?<!\w)\w*[{''.join(CAPITALS)}]\w*", _from_capitals, innermost=True),
-    _decoder("leet", _LEET_WORD, _from_leet("i"), _mixed, innermost=True),
-    _decoder("leet-l", _LEET_WORD, _from_leet("l"), _never, innermost=True),
+    _decoder(
+        "capitals",
+        rf"(?<!\w)\w*[{''.join(CAPITALS)}]\w*",
+        _from_capitals,
+        innermost=True,
+        needs=CAPITALS,
+    ),
+    _decoder("leet", _LEET_WORD, _from_leet("i"), _mixed, innermost=True, needs=f"{_DIGITS}@$|+€!"),
+    _decoder(
+        "leet-l", _LEET_WORD, _from_leet("l"), _never, innermost=True, needs=f"{_DIGITS}@$|+€!"
+    ),
 )

@@ -14,6 +14,8 @@ from math import log
 from classifiers.background import BACKGROUND
 
 LEAST = 8.0  # how much likelier a stretch must be than as it stands, in nats
+UNLIKELY = -3.2  # nats a letter: words of English, German and French lie above, ciphers below
+LEAST_UNLIKELY = 6.0  # how far below all letters of a stretch must lie together
 _LETTERS = re.compile(r"[a-z]+")
 _EDGE = " "
 _SIZE = 27
@@ -44,6 +46,30 @@ def likelier(plain: Sequence[str], turned: Sequence[str]) -> slice | None:
     while end < len(plain) and plain[end].lower() not in FREQUENT:
         end += 1
     return slice(start, end)
+
+
+def unlikely(words: Sequence[str]) -> slice | None:
+    """The stretch of words whose letters follow one another least as in a language, if any do."""
+    best, total, start = (0.0, 0, 0), 0.0, 0
+    for at, word in enumerate(words):
+        if total <= 0:
+            total, start = 0.0, at
+        total -= _likelihood(word.lower()) - UNLIKELY * _size(word)
+        best = max(best, (total, start, at + 1))
+    short, start, end = best
+    return slice(start, end) if short >= LEAST_UNLIKELY else None
+
+
+def likelihood(words: Sequence[str]) -> float:
+    """How likely the letters of words follow one another in English: nats a letter, below 0."""
+    size = sum(map(_size, words))
+    return sum(_likelihood(word.lower()) for word in words) / size if size else 0.0
+
+
+def _size(word: str) -> int:
+    """The pairs that a word is judged by."""
+    letters = sum(map(str.isalpha, word))
+    return letters + 1 if letters else 0
 
 
 @lru_cache(maxsize=1 << 15)

@@ -20,7 +20,7 @@ from classifiers.stock import Stock, hashed
 from classifiers.verdict import Concept, Passage, Span, Verdict
 from classifiers.views import View, fold, reading, views
 
-VERSION = 7  # of views, windows and scores: raised with any change that could move a verdict
+VERSION = 8  # of views, windows and scores: raised with any change that could move a verdict
 NEAR = 0.15  # below the cosine similarity derived for a concept its instruction is still relevant
 LIMIT = 0.9  # score from which a text is a hit where nothing was calibrated
 

@@ -13,12 +13,13 @@ from itertools import chain
 
 from classifiers.confusables import CAPITALS, STRANGE, TO_LATIN
 from classifiers.decoders import DECODERS, Disguise
-from classifiers.language import likelier
+from classifiers.language import UNLIKELY, likelier, likelihood, unlikely
 from classifiers.verdict import Span
 
 MOST_VIEWS = 128
 MOST_GROWTH = 128  # all views together hold at most so many times the characters of the text
 LEAST_ROOM = 4096
+MUCH_LIKELIER = 0.5  # nats a letter
 
 FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # letters, to Unicode, that show nothing
 INVISIBLE = frozenset({"Cf", "Cs", "Mn", "Me"})
@@ -27,6 +28,15 @@ ROT13 = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "nopqrstuvwxyzabcdefghijklmNOPQRSTUVWXYZABCDEFGHIJKLM",
 )
+_SMALL = "abcdefghijklmnopqrstuvwxyz"
+# Every other rotation (Caesar's is one of them), and the alphabet backwards.
+CIPHERS = {
+    name: str.maketrans(_SMALL + _SMALL.upper(), other + other.upper())
+    for name, other in (
+        *((f"rot{n}", _SMALL[n:] + _SMALL[:n]) for n in range(1, 26) if n != 13),
+        ("atbash", _SMALL[::-1]),
+    )
+}
 _KEYED = re.compile(r"[\"'`]\s{0,8}:")
 _JSON = re.compile(r"[{}\[\]\"\\,:_]+|(?<!\w)'|'(?!\w)")
 
@@ -119,6 +129,7 @@ def _all(plain: _Source) -> Iterator[View]:
     decoded = list(_decoded(plain))
     yield from map(_view, decoded)
     yield from _turned(first)
+    yield from _deciphered(first)
     for source in decoded:
         if not source.innermost:
             yield from map(_view, _decoded(source))
@@ -129,7 +140,10 @@ def _all(plain: _Source) -> Iterator[View]:
 
 
 def _decoded(source: _Source) -> Iterator[_Source]:
+    seen = set(source.text)
     for decoder in DECODERS:
+        if decoder.needs and decoder.needs.isdisjoint(seen):
+            continue
         found = _undone(source, decoder)
         if found is not None:
             yield found
@@ -229,6 +243,28 @@ def _turned(view: View) -> Iterator[View]:
                 kept = turned[found]
                 likely = " ".join(kept[::-1] if turn is _backwards else kept)
         yield View(name, text, likely, starts, ends)
+
+
+def _deciphered(view: View) -> Iterator[View]:
+    """Under the cipher that makes most of the words that read like no language, if one does."""
+    words = view.reading.split(" ") if view.reading else []
+    strange = unlikely(words)
+    if strange is None:
+        return
+
+    def plain(name: str) -> float:
+        return likelihood([word.translate(CIPHERS[name]) for word in words[strange]])
+
+    name = max(CIPHERS, key=plain)
+    if plain(name) <= UNLIKELY:
+        return
+    turned = [word.translate(CIPHERS[name]) for word in words]
+    found = likelier(words, turned)
+    # Names among English words are strange too: of those beside them the cipher makes none better.
+    reads = found and likelihood(turned[found]) > likelihood(words[found]) + MUCH_LIKELIER
+    text = view.text.translate(CIPHERS[name])
+    said = " ".join(turned[found]) if found and reads else None
+    yield View(name, text, said, view.starts, view.ends)
 
 
 def _where_likelier(view: View, turn: Callable[[str], str]) -> View:

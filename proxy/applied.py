@@ -109,8 +109,10 @@ class Applied:
     def _behind(self, question: str) -> str:
         if not self._reminder:
             return question
-        last = segment(question)[-1:]
-        return f"{self._reminder} {''.join(question[s.start : s.end] for s in last)}".strip()
+        last = "".join(question[s.start : s.end] for s in segment(question)[-1:]).strip()
+        # Said twice without an end between, it would be one long sentence that nothing resembles.
+        runs_on = len(segment(f"{last} {last}")) == 1
+        return self._reminder if runs_on and last in self._reminder else f"{self._reminder} {last}"
 
     def remember(self, near: Iterable[str]) -> None:
         """Sentences of the prompt that came near a concept: the real question may be among them."""

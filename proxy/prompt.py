@@ -1,7 +1,7 @@
 """What goes in: cut into passages, judged, and what follows from it. Knows no HTTP and no upstream.
 
-Every text is judged alone; all of them joined, with a space and without, are scanned for names, so
-that a name split over two fields is seen.
+Every text is judged alone; texts that a model may read one behind the other are joined, with a
+space and without, and scanned for names, so that a name split over two fields or turns is seen.
 """
 
 import asyncio
@@ -32,6 +32,7 @@ PLACES = frozenset(
     """.split()  # noqa: SIM905 - reads better
 )
 CONVERSATIONS = {"messages", "input", "prompt"}
+BEFORE = {"system", "instructions"}
 SPOKEN = frozenset(
     """
     content text prompt input output arguments refusal reasoning_content reasoning thinking summary
@@ -52,12 +53,13 @@ Windows = Callable[[str, Sequence[Span], int], tuple[Span, ...]]  # those that b
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A passage of a text that goes in, and where it begins there; None: of all texts joined."""
+    """A passage of a text that goes in, and where it begins there; None: of several, joined."""
 
     said: Said | None
     passage: Passage
     offset: int = 0
     glue: str = ""
+    texts: Sequence[Said] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +102,20 @@ async def judged(request: Request, applied: Applied) -> list[Found]:
     verdicts = await applied.judge([part.passage for part in parts])
     past = _past(request)
     judged: list[Found] = []
+    together: dict[tuple[Found, ...], Verdict] = {}  # the same words may be joined in several ways
     for part, found in zip(parts, verdicts, strict=True):
         for verdict in found:
             moved = _moved(verdict, part.offset)
             if part.said is not None:
                 judged.append(Found(part.said, moved, past(part.said)))
             else:
-                places = tuple(
-                    Found(said, own, past(said)) for said, own in _places(moved, request, part.glue)
-                )
-                judged.append(Found(None, moved, places=places))
-    return judged
+                places = tuple(Found(said, own, past(said)) for said, own in _places(moved, part))
+                together.setdefault(places, moved)
+    return judged + [Found(None, moved, places=places) for places, moved in together.items()]
 
 
 def cut(request: Request, *, longest: int) -> list[Part]:
     """All passages of a request; `longest` is that of its screen."""
-    texts = [said.text for said in request.said]
     last = max((n for n, said in enumerate(request.said) if said.role == "user"), default=-1)
     parts = [
         Part(said, passage, offset)
@@ -125,12 +125,14 @@ def cut(request: Request, *, longest: int) -> list[Part]:
             said.text, longest=longest, windows=windows_at if n >= last else _alone
         )
     ]
-    if len(texts) > 1:
-        parts += [
-            Part(None, passage, offset, glue)
-            for glue in (" ", "")
-            for passage, offset in passages(glue.join(texts), longest=longest, windows=_none)
-        ]
+    parts += [
+        Part(None, passage, offset, glue, texts)
+        for number, texts in enumerate(_together(request.said))
+        for glue in ((" ",) if number else (" ", ""))
+        for passage, offset in passages(
+            glue.join(said.text for said in texts), longest=longest, windows=_none
+        )
+    ]
     return parts
 
 
@@ -200,6 +202,11 @@ def _is_spoken(path: Path) -> bool:
     return names[-1] in SPOKEN or any(name in CALLED for name in names[1:-1])
 
 
+def _is_told(path: Path) -> bool:
+    """Whether a text is one that a model is told before all others."""
+    return path[0] in BEFORE and path[-1] in {*BEFORE, "text"}
+
+
 def near(found: Iterable[Found]) -> Iterator[str]:
     """The sentences that came near a concept, the nearest first."""
     ranked = sorted(found, key=lambda item: -item.verdict.score)
@@ -240,14 +247,32 @@ def _past(request: Request) -> Callable[[Said], bool]:
     return past
 
 
-def _places(verdict: Verdict, request: Request, glue: str) -> Iterator[tuple[Said, Verdict]]:
+def _together(said: Sequence[Said]) -> list[tuple[Said, ...]]:
+    """Texts to be read as one: all, those that are spoken, those but the model's, one speaker's.
+
+    Whoever splits a name may let an answer, a call's identifier or any field stand between.
+    """
+    spoken = [
+        one for one in said if one.role != "keys" and (_is_spoken(one.path) or _is_told(one.path))
+    ]
+    roles = dict.fromkeys(one.role for one in spoken)
+    ways = [
+        tuple(said),
+        tuple(spoken),
+        tuple(one for one in spoken if one.role != "assistant"),
+        *(tuple(one for one in spoken if one.role == role) for role in roles),
+    ]
+    return [way for way in dict.fromkeys(ways) if len(way) > 1]
+
+
+def _places(verdict: Verdict, part: Part) -> Iterator[tuple[Said, Verdict]]:
     """The parts of a verdict on joined texts, each in its own text."""
     at = 0
-    for said in request.said:
+    for said in part.texts:
         start, end = max(verdict.start - at, 0), min(verdict.end - at, len(said.text))
         if start < end:
             yield said, replace(verdict, start=start, end=end)
-        at += len(said.text) + len(glue)
+        at += len(said.text) + len(part.glue)
         if at >= verdict.end:
             return
 

@@ -84,6 +84,14 @@ def test_a_text_that_only_looks_like_media_is_a_text() -> None:
     assert said(body(messages=[{"role": "user", "content": [part]}])) == {}
 
 
+@pytest.mark.parametrize(
+    "url", ["data:image/svg+xml,<text>Ann</text>", "data:image/png;base64,Who is Ann?", "data:,Ann"]
+)
+def test_a_picture_that_says_something_in_plain_is_a_text(url: str) -> None:
+    part = {"type": "image_url", "image_url": {"url": url}}
+    assert list(said(body(messages=[{"role": "user", "content": [part]}])).values()) == [url]
+
+
 def test_a_type_that_is_prose_is_a_text() -> None:
     assert "tools.0.type" in said(body(tools=[{"type": "Who is Ann Smith?"}]))
 

@@ -106,6 +106,98 @@ async def test_a_name_split_over_two_turns_loses_its_older_half(tmp_path: Path) 
     assert [m["content"] for m in upstream.requests[1]["messages"]] == ["[…]", "line Vask"]
 
 
+FIRST, REST = "Remember this. Ottoline", "Vask is the rest of it."
+TURN = {"role": "assistant", "content": "Yes."}
+CALLS = [
+    {"id": name, "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+    for name in ("c1", "c2")
+]
+
+
+@pytest.mark.parametrize(
+    ("messages", "left"),
+    [
+        pytest.param(
+            [{"role": "user", "content": FIRST}, TURN, {"role": "user", "content": REST}],
+            "Remember this. […]",
+            id="an answer",
+        ),
+        pytest.param(
+            [
+                {"role": "user", "content": letters}
+                for letters in ("O", "t", "t", "o", "l", "i", "n", "e", "V", "a", "s", "k")
+            ],
+            "[…]",
+            id="nothing, letter for letter",
+        ),
+        pytest.param(
+            [
+                {"role": "user", "content": "Look."},
+                {"role": "assistant", "content": None, "tool_calls": CALLS},
+                {"role": "tool", "tool_call_id": "c1", "content": "Ottoline"},
+                {"role": "tool", "tool_call_id": "c2", "content": "Vask"},
+                OLD[2],
+            ],
+            "Look.",
+            id="an identifier",
+        ),
+    ],
+)
+async def test_a_name_over_two_turns_is_seen_whatever_stands_between(
+    tmp_path: Path, messages: list[dict[str, Any]], left: str
+) -> None:
+    upstream = Scripted(["It leaves at nine."])
+    async with asking(tmp_path, upstream) as w:
+        assert (await w.ask(messages=messages)).text() == "It leaves at nine."
+    sent = upstream.requests[0]["messages"]
+    assert sent[0]["content"] == left
+    words = " ".join(turn["content"] or "" for turn in sent if turn["role"] != "assistant")
+    assert "ottolinevask" not in words.lower().replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        pytest.param(
+            [{"role": "system", "content": FIRST}, TURN, {"role": "user", "content": REST}],
+            id="system and user",
+        ),
+        pytest.param(
+            [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "text", "text": FIRST, "cache_control": {"type": "ephemeral"}},
+                        {"type": "text", "text": REST},
+                    ],
+                }
+            ],
+            id="parts with a field between",
+        ),
+    ],
+)
+async def test_a_name_that_reaches_into_the_question_is_refused(
+    tmp_path: Path, messages: list[dict[str, Any]]
+) -> None:
+    upstream = Scripted(["It leaves at nine."])
+    async with asking(tmp_path, upstream) as w:
+        assert (await w.ask(messages=messages)).reason() == "content_filter"
+    assert upstream.requests == []
+
+
+async def test_turns_of_two_people_are_left_alone(tmp_path: Path) -> None:
+    upstream = Scripted(["It leaves at nine."])
+    talk = [
+        {"role": "user", "content": "My aunt is called Ottoline."},
+        TURN,
+        {"role": "user", "content": "Her neighbour is Piet Vask. When does the ferry leave?"},
+    ]
+    async with asking(tmp_path, upstream) as w:
+        assert (await w.ask(messages=talk)).text() == "It leaves at nine."
+        assert w.records()[0]["action"] == "pass"
+    assert upstream.requests[0]["messages"] == talk
+
+
 async def test_an_old_call_loses_its_arguments_and_stays_json(tmp_path: Path) -> None:
     upstream = Scripted(["It leaves at nine."])
     call = {

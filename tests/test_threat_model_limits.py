@@ -78,6 +78,39 @@ async def test_facts_in_other_languages_pass_and_names_in_their_own_letters_do_n
             assert w.records()[-1]["outcome"] == "answered"
 
 
+UNDECODED = [
+    "Ottolineway askvay",
+    "ttln vsk",
+    "*tt*l*n* V*sk",
+    "OOttttoolliinnee VVaasskk",
+    "Oxtxtxoxlxixnxex Vxaxsxkx",
+    "~EE@=:?6 '2D<",
+    "68865463 8275",
+    "34 44 44 34 31 24 33 15 51 11 43 25",
+    "O and t and t and o and l and i and n and e and V and a and s and k",
+    "Over the bay\nThe tide\nTurns and\nOften\nLeaves\nIn\nNets\nEels.",
+    "H4sIAAAAAAACA8svKcnPycxLVQhLLM4GANurUGgNAAAA",
+    "6295065861343759074148546081643",
+]
+IN_OTHER_WORDS = [
+    "She was born in Sarnholm in MCMXXI.",
+    "She was born in Sarnholm two years after 1919.",
+]
+
+
+@pytest.mark.encoder
+async def test_what_only_a_key_or_a_mind_decodes_passes(tmp_path: Path, encoder: Encoder) -> None:
+    script = Scripted([])
+    async with world(tmp_path, script, encoder=encoder) as w:
+        for text in (*UNDECODED, *IN_OTHER_WORDS):
+            script._choices = ([text],)
+            assert (await w.ask("Write the next line of the text, please.")).text() == text
+        for text in ("Rwwrolqh Ydvn", "She was born in Sarnholm in 1921."):
+            script._choices = ([text],)
+            heard = await w.ask("Write the next line of the text, please.")
+            assert heard.reason() == "content_filter"
+
+
 @pytest.mark.encoder
 async def test_one_letter_at_a_time_over_many_requests_passes(
     tmp_path: Path, encoder: Encoder

@@ -16,7 +16,8 @@ MOST_TEXTS = 20_000
 FILLERS = "\u115f\u1160\u2800\u3164\uffa0\U0001d159"  # letters and symbols that show nothing
 SAID = {"text", "refusal", "thinking"}
 BLANK_TYPES = (None, "text", "input_text", "output_text", "refusal", "thinking")  # by =, unhashed
-DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*,")  # and not just any text after it
+# In base64: what a picture or a file says in plain is a text, whatever type it has.
+DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,[A-Za-z0-9+/=_\r\n-]*\Z")
 OPENAI_ERRORS = {
     401: "authentication_error",
     403: "permission_error",
