@@ -19,14 +19,16 @@ ACTS = {
     "regenerate": "ask the model again",
     "flag": "let it pass and record it",
 }
+CLEARED = "none: it shares too few words with any concept to be compared (cascade)"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One concept at one place of a text, and what follows.
 
-    `window` is the text at that place; `effect` says what the policy does about it, empty where it
-    is no hit. Scores, and what the place resembles, are the verdict's.
+    `window` is the text at that place; `effect` says what the policy does about it, or that a
+    cascade cleared it before it was compared, and is empty where it is no hit. Scores, and what the
+    place resembles, are the verdict's.
     """
 
     policy: str
@@ -46,7 +48,11 @@ def explain(policies: PolicySet, text: str, *, channel: Channel, before: str = "
     passage = Passage(text, windows(segment(text)), before)
     [verdicts] = policies.screen.judge([passage])
     found = sorted(_clearest(verdicts), key=lambda v: (not v.hit, -v.score, v.start))
-    return [_finding(policies, verdict, text, channel) for verdict in found or _far(policies, text)]
+    if found:
+        return [_finding(policies, verdict, text, channel) for verdict in found]
+    far = [_finding(policies, verdict, text, channel) for verdict in _far(policies, text)]
+    cleared = not policies.screen.worth([passage])
+    return [replace(finding, effect=CLEARED) for finding in far] if cleared else far
 
 
 def outcome(findings: Iterable[Finding]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from classifiers import HashEncoder
+from classifiers import load as load_encoder
 from policies import PolicySet, compile_policies, load
 from policies.explain import Channel, as_json, explain, lines, outcome
 
@@ -179,3 +180,17 @@ def test_forbidden_text_is_not_in_a_findings_repr(tmp_path: Path) -> None:
     shown = repr(explain(mira(tmp_path), "Mira Tollan", channel="prompt"))
     assert "harbour" not in shown
     assert "window" not in shown
+
+
+@pytest.mark.encoder
+def test_what_was_cleared_uncompared_says_so(tmp_path: Path) -> None:
+    text = POLICY.format(
+        mode="enforce", scope="entity", neighbours="", prompt="refuse", output="{action: refuse}"
+    ).replace("    threshold: 0.6\n", "")
+    (tmp_path / "mira.yaml").write_text(text, "utf-8")
+    encoder = load_encoder()
+    policies = compile_policies(load([tmp_path]), encoder)
+    asked = "Which gas do plants take up by day?"
+    assert "  effect    none: it shares too few words" in told(policies, "Carbon.", before=asked)
+    everything = compile_policies(load([tmp_path]), encoder, cascade=False)
+    assert "effect" not in told(everything, "Carbon.", before=asked)
