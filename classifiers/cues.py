@@ -16,7 +16,10 @@ from classifiers.static import static
 from classifiers.verdict import Concept
 from classifiers.views import fold, reading
 
-CUES = ("similar", "lead", "shared", "shared_before", "shared_said", "share_said")
+CUES = ("similar", "lead", "shared", "shared_before", "share_said")
+# A long exemplar shares words by chance: as in BM25 (Robertson and Zaragoza, 2009) three quarters
+# of what it shares is weighed by its length, beside one of so many different words.
+LENGTH, USUAL = 0.75, 12
 Terms = Mapping[str, float]
 
 
@@ -44,6 +47,8 @@ class Cues:
                 held[term].append(row)
         self._rows = {term: np.array(rows, dtype=np.int64) for term, rows in held.items()}
         self._count = len(texts)
+        lengths = np.bincount([row for rows in held.values() for row in rows], minlength=len(texts))
+        self._weights = 1 / (1 - LENGTH + LENGTH * lengths / USUAL)
         vectors = static().encode(texts)
         self._vectors = np.ascontiguousarray(vectors.T)
         sizes = np.minimum(self.sizes, LEAD)
@@ -70,11 +75,10 @@ class Cues:
 
         similar        static similarity of the text to the nearest exemplar
         lead           the same of the question, to those that say who is meant
-        shared         rarities of the words that the text shares with one exemplar, summed; of the
-                       exemplar that it shares most with
-        shared_before  the same of the question alone
-        shared_said    the same of what is said behind it
-        share_said     the same as a share of all its words
+        shared         rarities of the words that the text shares with one exemplar, summed, the
+                       longer the exemplar the less; of the exemplar with the highest sum
+        shared_before  the same of the question alone, whatever the exemplar's length
+        share_said     the same of what is said behind it, as a share of all its words
 
         words  the terms of each text in `said` and `before`
         A text by itself is its own question.
@@ -82,7 +86,8 @@ class Cues:
         found = np.zeros((len(asked), len(self.keys), len(CUES)), dtype=np.float32)
         if not self._count:
             return found
-        shared = {text: self._shared(of) for text, of in words.items()}
+        sums = {text: self._sums(of) for text, of in words.items()}
+        shared = {text: self._best(of) for text, of in sums.items()}
         texts = list(dict.fromkeys(t for one in asked for t in (one.text, one.before or one.said)))
         vectors = dict(zip(texts, static().encode(texts), strict=True))
         whole = np.stack([vectors[one.text] for one in asked])
@@ -90,19 +95,24 @@ class Cues:
         found[:, :, 0] = np.maximum.reduceat(whole @ self._vectors, self._starts, axis=1)
         found[:, :, 1] = np.maximum.reduceat(question @ self._lead, self._lead_starts, axis=1)
         for row, one in enumerate(asked):
-            both = {**words[one.before], **words[one.said]} if one.before else words[one.said]
-            found[row, :, 2] = self._shared(both) if one.before else shared[one.said]
+            both = sums[one.said]
+            if one.before:
+                both = self._sums({**words[one.before], **words[one.said]})
+            found[row, :, 2] = self._best(both * self._weights)
             found[row, :, 3] = shared[one.before or one.said]
-            found[row, :, 4] = shared[one.said]
             total = sum(words[one.said].values())
-            found[row, :, 5] = shared[one.said] / total if total else 0.0
+            found[row, :, 4] = shared[one.said] / total if total else 0.0
         return found
 
-    def _shared(self, said: Terms) -> NDArray[np.float64]:
+    def _sums(self, said: Terms) -> NDArray[np.float64]:
+        """Rarities of the words that are shared with each exemplar."""
         hits = [(self._rows[term], rare) for term, rare in said.items() if term in self._rows]
         if not hits:
-            return np.zeros(len(self.keys))
+            return np.zeros(self._count)
         rows = np.concatenate([rows for rows, _ in hits])
         weights = np.repeat([rare for _, rare in hits], [len(rows) for rows, _ in hits])
-        sums = np.bincount(rows, weights, minlength=self._count)
+        return np.bincount(rows, weights, minlength=self._count).astype(np.float64)
+
+    def _best(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The highest of each concept."""
         return np.asarray(np.maximum.reduceat(sums, self._starts))
