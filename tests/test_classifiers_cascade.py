@@ -1,11 +1,16 @@
 """The first stage of the cascade: what it clears, and what it never does."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # others ship a `benchmarks` too
+
+from benchmarks.disguises import WAYS
 from classifiers import Concept, HashEncoder, Passage, Screen, load, segment, windows
 from classifiers import screen as of_screen
 from classifiers.cascade import Clearing, shipped
@@ -104,6 +109,19 @@ def test_a_passage_that_is_worth_it_is_judged_as_without_a_cascade(embedded: Enc
     found = first.judge(asked)
     assert found == everything.judge(asked)
     assert [any(v.hit for v in verdicts) for verdicts in found] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_disguise_is_cleared(counted: tuple[Screen, Counting], way: str) -> None:
+    screen, _ = counted
+    told = "The bridge she had built over the Usk fell in a storm, and nine labourers were drowned."
+    padded = (
+        f"{told[:-1]}, and as everybody knows the weather is often mild and pleasant in spring."
+    )
+    hidden = [
+        passage(WAYS[way](text), before) for text in (told, padded) for before in ("", "Who?")
+    ]
+    assert screen.worth(hidden) == {0, 1, 2, 3}
 
 
 def test_one_passage_does_not_decide_on_another(counted: tuple[Screen, Counting]) -> None:
