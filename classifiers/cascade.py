@@ -16,7 +16,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.cues import CUES, Cues, folded
+from classifiers.cues import CUES, Cues, Terms, folded
 from classifiers.fingerprint_terms import FRAME, rarity, terms
 from classifiers.readings import Reading
 
@@ -81,11 +81,24 @@ class Cascade:
         for cues, least in self._stages:
             left = [one for one in asked if one.passage not in found]
             if left:
-                odds = self._fitted.odds(cues.seen(left, words), cues.sizes)
-                near = odds >= least[[int(one.answer) for one in left]]
+                near = self._near(cues, least[[int(one.answer) for one in left]], left, words)
                 near |= np.array([cues.named(said[o.said] + said[o.before]) for o in left])
                 found |= {left[at].passage for at in np.flatnonzero(near.any(axis=1)).tolist()}
         return found
+
+    def _near(
+        self,
+        cues: Cues,
+        least: NDArray[np.float64],
+        asked: Sequence[Reading],
+        words: Mapping[str, Terms],
+    ) -> NDArray[np.bool_]:
+        """Which readings are worth it by which concepts; a cue is seen where it may decide."""
+
+        def near(seen: NDArray[np.float32]) -> NDArray[np.bool_]:
+            return self._fitted.odds(seen, cues.sizes) >= least
+
+        return near(cues.seen(asked, words, near))
 
     def _least(
         self, cues: Cues, keys: Collection[str], limits: Mapping[str, float]

@@ -4,7 +4,7 @@ Knows no weight and no threshold.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,16 @@ CUES = ("similar", "lead", "shared", "shared_before", "share_said")
 # of what it shares is weighed by its length, beside one of so many different words.
 LENGTH, USUAL = 0.75, 12
 Terms = Mapping[str, float]
+Needed = Callable[[NDArray[np.float32]], NDArray[np.bool_]]
 
 
 def folded(text: str) -> tuple[str, ...]:
     """The words of a text that can be compared."""
     return tuple(fold(text).split())
+
+
+def _all(cues: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.ones(cues.shape[:2], dtype=np.bool_)
 
 
 class Cues:
@@ -49,11 +54,10 @@ class Cues:
         self._count = len(texts)
         lengths = np.bincount([row for rows in held.values() for row in rows], minlength=len(texts))
         self._weights = 1 / (1 - LENGTH + LENGTH * lengths / USUAL)
-        vectors = static().encode(texts)
-        self._vectors = np.ascontiguousarray(vectors.T)
+        self._vectors = static().encode(texts)
         sizes = np.minimum(self.sizes, LEAD)
         lead = [at + own for at, few in zip(self._starts, sizes, strict=True) for own in range(few)]
-        self._lead = np.ascontiguousarray(vectors[lead].T)
+        self._lead = np.ascontiguousarray(self._vectors[lead].T)
         self._lead_starts = np.cumsum(sizes) - sizes
         self._names: dict[str, list[tuple[int, frozenset[str]]]] = defaultdict(list)
         for column, concept in enumerate(known):
@@ -70,7 +74,9 @@ class Cues:
                 found[column] |= of <= said
         return found
 
-    def seen(self, asked: Sequence[Reading], words: Mapping[str, Terms]) -> NDArray[np.float32]:
+    def seen(
+        self, asked: Sequence[Reading], words: Mapping[str, Terms], needed: Needed = _all
+    ) -> NDArray[np.float32]:
         """Each reading beside each concept, shape (readings, concepts, CUES).
 
         similar        static similarity of the text to the nearest exemplar
@@ -80,20 +86,33 @@ class Cues:
         shared_before  the same of the question alone, whatever the exemplar's length
         share_said     the same of what is said behind it, as a share of all its words
 
-        words  the terms of each text in `said` and `before`
+        words   the terms of each text in `said` and `before`
+        needed  says of cues, those not seen yet at their highest, which readings beside which
+                concepts are worth seeing them: elsewhere they stay at their highest
         A text by itself is its own question.
         """
-        found = np.zeros((len(asked), len(self.keys), len(CUES)), dtype=np.float32)
+        found = np.ones((len(asked), len(self.keys), len(CUES)), dtype=np.float32)
         if not self._count:
-            return found
+            return np.zeros_like(found)
+        self._see_words(found, asked, words)
+        if rows := np.flatnonzero(needed(found).any(axis=1)).tolist():
+            questions = static().encode([asked[row].before or asked[row].said for row in rows])
+            similar = questions @ self._lead
+            found[rows, :, 1] = np.maximum.reduceat(similar, self._lead_starts, axis=1)
+        places = needed(found)
+        if rows := np.flatnonzero(places.any(axis=1)).tolist():
+            texts = static().encode([asked[row].text for row in rows])
+            for column in np.flatnonzero(places.any(axis=0)).tolist():
+                start = self._starts[column]
+                known = self._vectors[start : start + self.sizes[column]]
+                found[rows, column, 0] = (texts @ known.T).max(axis=1)
+        return found
+
+    def _see_words(
+        self, found: NDArray[np.float32], asked: Sequence[Reading], words: Mapping[str, Terms]
+    ) -> None:
         sums = {text: self._sums(of) for text, of in words.items()}
         shared = {text: self._best(of) for text, of in sums.items()}
-        texts = list(dict.fromkeys(t for one in asked for t in (one.text, one.before or one.said)))
-        vectors = dict(zip(texts, static().encode(texts), strict=True))
-        whole = np.stack([vectors[one.text] for one in asked])
-        question = np.stack([vectors[one.before or one.said] for one in asked])
-        found[:, :, 0] = np.maximum.reduceat(whole @ self._vectors, self._starts, axis=1)
-        found[:, :, 1] = np.maximum.reduceat(question @ self._lead, self._lead_starts, axis=1)
         for row, one in enumerate(asked):
             both = sums[one.said]
             if one.before:
@@ -102,7 +121,6 @@ class Cues:
             found[row, :, 3] = shared[one.before or one.said]
             total = sum(words[one.said].values())
             found[row, :, 4] = shared[one.said] / total if total else 0.0
-        return found
 
     def _sums(self, said: Terms) -> NDArray[np.float64]:
         """Rarities of the words that are shared with each exemplar."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # others ship a `benchmarks` too
 
@@ -15,7 +16,11 @@ from classifiers import Concept, HashEncoder, Passage, Screen, load, segment, wi
 from classifiers import screen as of_screen
 from classifiers.cascade import Clearing, shipped
 from classifiers.combine import shipped as combinations
+from classifiers.cues import Cues, folded
 from classifiers.encoder import Encoder, Vectors
+from classifiers.fingerprint_terms import terms
+from classifiers.readings import Reading
+from classifiers.verdict import Span
 
 FACTS = (
     "Ottoline Marsh is a Welsh engineer who was born in Cardiff in 1841.",
@@ -184,6 +189,29 @@ def test_a_concept_that_is_added_and_one_that_is_gone_count_at_once(embedded: En
 def test_a_screen_with_a_cascade_has_another_fingerprint(embedded: Encoder) -> None:
     first, everything = Screen([MARSH], embedded), Screen([MARSH], embedded, cascade=False)
     assert first.fingerprint != everything.fingerprint
+
+
+def test_what_is_not_seen_decides_nothing() -> None:
+    other = Concept("dunn", ("Casper Dunn",), ("His orchard at Brill grew nothing but quinces.",))
+    cues, known = Cues([MARSH, other]), shipped()
+    texts = [ORDINARY, "pigeons", *FACTS, *other.exemplars, "The bridge collapsed in 1871."]
+    asked = [
+        Reading(0, Span(0, len(text)), "plain", text, before)
+        for text in texts
+        for before in ("", "Who bred pigeons?")
+    ]
+    words = {text: terms(folded(text)) for one in asked for text in (one.said, one.before)}
+    seen = cues.seen(asked, words)
+    odds = known.odds(seen, cues.sizes)
+    for least in (-np.inf, *np.quantile(odds, (0.1, 0.5, 0.9)).tolist(), np.inf):
+
+        def near(of: NDArray[np.float32], least: float = least) -> NDArray[np.bool_]:
+            return known.odds(of, cues.sizes) >= least
+
+        part = cues.seen(asked, words, near)
+        assert (near(part) == near(seen)).all()
+        assert (part >= seen - 1e-6).all()
+        assert np.allclose(part[near(seen)], seen[near(seen)], atol=1e-6)
 
 
 def test_by_whoever_is_held_to_less_less_is_cleared() -> None:
