@@ -4,9 +4,7 @@ The encoder is the double for plumbing, so names alone are found; the whole matr
 encoder is a benchmark, and docs/leak-matrix.md shows it.
 """
 
-import asyncio
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +12,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # others ship a `benchmarks` too
 
@@ -23,11 +20,9 @@ from benchmarks.leak_cells.channels import PATHS, Cell
 from benchmarks.leak_cells.run import Bench, Row, Target
 from benchmarks.leak_cells.upstream import Upstream, serving
 from benchmarks.leak_matrix import POLICY
-from classifiers import HashEncoder
-from policies import compile_policies, load_folder
-from proxy.app import FORMATS, create_app
+from proxy.app import FORMATS
 from proxy.chain import verify
-from proxy.config import AuditConfig, Config, UpstreamConfig, building
+from tests.listening import proxy_before
 
 pytestmark = pytest.mark.server
 
@@ -39,27 +34,9 @@ KNOWN: dict[str, str] = {}
 @asynccontextmanager
 async def lethe(folder: Path, upstream_port: int) -> AsyncIterator[str]:
     """Lethe before the upstream; its base URL."""
-    (folder / "p.yaml").write_text(POLICY)
-    policies = compile_policies(load_folder(folder), HashEncoder())
-    config = Config(
-        policies=folder,
-        upstreams=[UpstreamConfig(name="u", base_url=f"http://127.0.0.1:{upstream_port}/v1")],
-        audit=AuditConfig(path=folder / "audit.jsonl"),
-    )
-    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        async with building(config, policies) as pipeline:
-            server = uvicorn.Server(
-                uvicorn.Config(
-                    create_app(pipeline), http="httptools", lifespan="off", log_config=None
-                )
-            )
-            running = asyncio.ensure_future(server.serve(sockets=[listener]))
-            while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
-                await asyncio.sleep(0.01)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-            server.should_exit = True
-            await running
+    upstream = f"http://127.0.0.1:{upstream_port}/v1"
+    async with proxy_before(None, folder, policy=POLICY, base_url=upstream) as url:
+        yield f"{url}/v1"
 
 
 async def measured(folder: Path, cells: list[Cell]) -> list[Row]:

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import json
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -14,16 +13,13 @@ import httpx
 import openai
 import psutil
 import pytest
-import uvicorn
 from pydantic import BaseModel
 
-from classifiers import HashEncoder
-from policies import compile_policies, load_folder
-from proxy.app import Entry, create_app
+from proxy.app import Entry
 from proxy.audit import Audit
 from proxy.chain import verify
-from proxy.config import AuditConfig, Config, UpstreamConfig, building
 from proxy.scripted import Scripted
+from tests.listening import proxy_before
 
 pytestmark = pytest.mark.server
 
@@ -41,31 +37,8 @@ async def serving(
     folder: Path, transport: httpx.AsyncBaseTransport, *, entry: Entry | None = None
 ) -> AsyncIterator[str]:
     """A real server on a free port; yields its base URL."""
-    (folder / "p.yaml").write_text(POLICY)
-    policies = compile_policies(load_folder(folder), HashEncoder())
-    config = Config(
-        policies=folder,
-        upstreams=[UpstreamConfig(name="u", base_url="http://upstream/v1")],
-        audit=AuditConfig(path=folder / "audit.jsonl"),
-    )
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        async with building(config, policies, transport=transport) as pipeline:
-            server = uvicorn.Server(
-                uvicorn.Config(
-                    create_app(pipeline, entry=entry),
-                    http="httptools",
-                    lifespan="off",
-                    log_config=None,
-                    timeout_graceful_shutdown=5,
-                )
-            )
-            running = asyncio.ensure_future(server.serve(sockets=[listener]))
-            while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
-                await asyncio.sleep(0.01)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-            server.should_exit = True
-            await running
+    async with proxy_before(transport, folder, policy=POLICY, entry=entry) as url:
+        yield f"{url}/v1"
 
 
 @asynccontextmanager

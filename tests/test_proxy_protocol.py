@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from proxy.protocol import Bounds, HardenedProtocol, protocol
+from tests.listening import listening
 
 pytestmark = pytest.mark.server
 
@@ -43,26 +43,10 @@ class Told:
 async def serving(
     app: Any, http: type[HardenedProtocol] = HardenedProtocol, **options: Any
 ) -> AsyncIterator[tuple[str, int]]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                http=http,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                server_header=False,
-                timeout_graceful_shutdown=1,
-                **options,
-            )
-        )
-        running = asyncio.ensure_future(server.serve(sockets=[listener]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
-            await asyncio.sleep(0.01)
-        yield listener.getsockname()
-        server.should_exit = True
-        await running
+    given = {"http": http, "ws": "none", "server_header": False, "timeout_graceful_shutdown": 1}
+    async with listening(app, **(given | options)) as url:
+        host, port = url.removeprefix("http://").split(":")
+        yield host, int(port)
 
 
 async def sent(address: tuple[str, int], content: bytes, *, quiet_s: float = 0.3) -> bytes:

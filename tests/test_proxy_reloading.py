@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from classifiers import HashEncoder
 from policies import compile_policies, load_folder
@@ -21,6 +19,7 @@ from proxy.config import AuditConfig, Config, UpstreamConfig, building
 from proxy.exchange import Body
 from proxy.reloading import Reloading
 from proxy.scripted import Scripted
+from tests.listening import listening
 
 ANSWER = "She met Cyrus Pell in Brede, and nobody else."
 
@@ -93,25 +92,13 @@ async def running(folder: Path) -> AsyncIterator[tuple[Running, httpx.AsyncClien
         audit=AuditConfig(path=folder / "audit.jsonl"),
     )
     policies, upstream = compile_policies(load_folder(config.policies), HashEncoder()), Held()
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        async with (
-            building(config, policies, transport=upstream) as pipeline,
-            httpx.AsyncClient(timeout=30) as client,
-        ):
-            door = Door(pipeline, config.entry())
-            server = uvicorn.Server(
-                uvicorn.Config(
-                    through(door), lifespan="off", log_config=None, timeout_graceful_shutdown=5
-                )
-            )
-            serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-            while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
-                await asyncio.sleep(0.01)
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with (
+        building(config, policies, transport=upstream) as pipeline,
+        httpx.AsyncClient(timeout=30) as client,
+    ):
+        door = Door(pipeline, config.entry())
+        async with listening(through(door)) as url:
             yield Running(url, Reloading(config, pipeline, door.serve), upstream, folder), client
-            server.should_exit = True
-            await serving
     assert verify(folder / "audit.jsonl").first_broken is None
 
 

@@ -22,7 +22,7 @@ from policies import compile_policies, load_folder
 from proxy.app import create_app
 from proxy.chain import verify
 from proxy.config import building, read_config
-from tests.test_threat_model_neighbours import listening
+from tests.listening import listening
 from unlearning.checkpoint import load_all
 from unlearning.model_server import serving
 from unlearning.serve import running

@@ -1,8 +1,6 @@
 """The official Anthropic SDK, unmodified, through a real server to an upstream of its own kind."""
 
-import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -13,15 +11,12 @@ import anthropic
 import httpx
 import pydantic
 import pytest
-import uvicorn
 from anthropic import beta_async_tool
 
-from classifiers import HashEncoder
-from policies import compile_policies, load_folder
-from proxy.app import Entry, create_app
-from proxy.config import AuditConfig, Config, UpstreamConfig, building
+from proxy.app import Entry
 from proxy.exchange import Body
 from proxy.inject import REFUSALS
+from tests.listening import proxy_before
 
 pytestmark = pytest.mark.server
 
@@ -124,29 +119,11 @@ async def sdk(
     folder: Path, upstream: Upstream, *, policy: str = POLICY, entry: Entry | None = None
 ) -> AsyncIterator[anthropic.AsyncAnthropic]:
     """The SDK's client before a real server on a free port."""
-    (folder / "p.yaml").write_text(policy)
-    config = Config(
-        policies=folder,
-        upstreams=[UpstreamConfig(name="u", base_url="http://upstream/v1")],
-        audit=AuditConfig(path=folder / "audit.jsonl"),
-    )
-    policies = compile_policies(load_folder(folder), HashEncoder())
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        async with building(config, policies, transport=upstream) as pipeline:
-            app = create_app(pipeline, entry=entry)
-            settings = uvicorn.Config(app, http="httptools", lifespan="off", log_config=None)
-            server = uvicorn.Server(settings)
-            running = asyncio.ensure_future(server.serve(sockets=[listener]))
-            while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
-                await asyncio.sleep(0.01)
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            async with anthropic.AsyncAnthropic(
-                base_url=url, auth_token="any", max_retries=0
-            ) as client:
-                yield client
-            server.should_exit = True
-            await running
+    async with (
+        proxy_before(upstream, folder, policy=policy, entry=entry) as url,
+        anthropic.AsyncAnthropic(base_url=url, auth_token="any", max_retries=0) as client,
+    ):
+        yield client
 
 
 def text(said: str, **fields: Any) -> Body:

@@ -1,8 +1,6 @@
 """The official SDK, unmodified, before a real server whose upstream speaks chat completions."""
 
-import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,16 +9,12 @@ from typing import Any
 
 import openai
 import pytest
-import uvicorn
 from pydantic import BaseModel, Field
 
-from classifiers import HashEncoder
-from policies import compile_policies, load_folder
-from proxy.app import create_app
-from proxy.config import AuditConfig, Config, UpstreamConfig, building
 from proxy.exchange import Body
 from proxy.inject import REFUSALS
 from proxy.scripted import Scripted
+from tests.listening import proxy_before
 
 pytestmark = pytest.mark.server
 
@@ -49,26 +43,11 @@ async def serving(
     folder: Path, transport: Scripted, *, policy: str = POLICY
 ) -> AsyncIterator[Served]:
     """The SDK before a real server on a free port."""
-    (folder / "p.yaml").write_text(policy)
-    policies = compile_policies(load_folder(folder), HashEncoder())
-    config = Config(
-        policies=folder,
-        upstreams=[UpstreamConfig(name="u", base_url="http://upstream/v1")],
-        audit=AuditConfig(path=folder / "audit.jsonl"),
-    )
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        async with building(config, policies, transport=transport) as pipeline:
-            app = create_app(pipeline)
-            server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
-            running = asyncio.ensure_future(server.serve(sockets=[listener]))
-            while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
-                await asyncio.sleep(0.01)
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-            async with openai.AsyncOpenAI(base_url=url, api_key="any", max_retries=0) as client:
-                yield Served(client, folder / "audit.jsonl")
-            server.should_exit = True
-            await running
+    async with (
+        proxy_before(transport, folder, policy=policy) as url,
+        openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
+    ):
+        yield Served(client, folder / "audit.jsonl")
 
 
 @dataclass(frozen=True)

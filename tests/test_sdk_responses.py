@@ -1,8 +1,6 @@
 """The official SDK, unmodified, before a real server whose upstream speaks the responses API."""
 
-import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,15 +9,11 @@ from typing import Any
 import httpx
 import openai
 import pytest
-import uvicorn
 from pydantic import BaseModel
 
-from classifiers import HashEncoder
-from policies import compile_policies, load_folder
-from proxy.app import create_app
-from proxy.config import AuditConfig, Config, UpstreamConfig, building
 from proxy.exchange import Body
 from proxy.inject import REFUSALS
+from tests.listening import proxy_before
 
 pytestmark = pytest.mark.server
 
@@ -138,27 +132,11 @@ def call(arguments: str, number: int = 0) -> Body:
 @asynccontextmanager
 async def asking(folder: Path, upstream: Upstream) -> AsyncIterator[openai.AsyncOpenAI]:
     """A client of a real server on a free port before the upstream."""
-    (folder / "p.yaml").write_text(POLICY)
-    policies = compile_policies(load_folder(folder), HashEncoder())
-    config = Config(
-        policies=folder,
-        upstreams=[UpstreamConfig(name="u", base_url="http://upstream/v1")],
-        audit=AuditConfig(path=folder / "audit.jsonl"),
-    )
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        async with building(config, policies, transport=upstream) as pipeline:
-            server = uvicorn.Server(
-                uvicorn.Config(create_app(pipeline), lifespan="off", log_config=None)
-            )
-            running = asyncio.ensure_future(server.serve(sockets=[listener]))
-            while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
-                await asyncio.sleep(0.01)
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-            async with openai.AsyncOpenAI(base_url=url, api_key="any", max_retries=0) as client:
-                yield client
-            server.should_exit = True
-            await running
+    async with (
+        proxy_before(upstream, folder, policy=POLICY) as url,
+        openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client,
+    ):
+        yield client
 
 
 def audited(folder: Path) -> list[tuple[str, str]]:

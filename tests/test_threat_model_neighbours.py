@@ -7,7 +7,6 @@ import asyncio
 import json
 import logging
 import re
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,8 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from classifiers import HashEncoder
 from policies import compile_policies, load_folder
@@ -26,6 +24,7 @@ from proxy.app import FORMATS, Entry, create_app
 from proxy.chain import verify
 from proxy.config import AuditConfig, Config, UpstreamConfig, building
 from proxy.screening import Screening
+from tests.listening import listening
 
 pytestmark = pytest.mark.server
 
@@ -108,29 +107,6 @@ def echoed(body: dict[str, Any]) -> list[dict[str, Any]]:
 def completion(text: str) -> dict[str, Any]:
     message = {"role": "assistant", "content": text}
     return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
-
-
-@asynccontextmanager
-async def listening(app: ASGIApp) -> AsyncIterator[str]:
-    """An application on a free port of this machine; its base URL."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                http="httptools",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=5,
-            )
-        )
-        running = asyncio.ensure_future(server.serve(sockets=[listener]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
-            await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        await running
 
 
 @dataclass

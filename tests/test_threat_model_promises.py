@@ -3,10 +3,8 @@
 Every way of refusing has a twin in which an innocent answer arrives whole.
 """
 
-import asyncio
 import json
 import re
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,13 +14,13 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from classifiers import HashEncoder
 from policies import compile_policies, load_folder
 from proxy.app import FORMATS, Entry, create_app
 from proxy.config import AuditConfig, Config, UpstreamConfig, building
+from tests.listening import listening
 
 pytestmark = pytest.mark.server
 
@@ -187,24 +185,6 @@ class Model:
             await send({"type": "http.response.body", "body": event, "more_body": True})
         done = b"data: [DONE]\n\n" if stream and "type" not in parts[0] else b""
         await send({"type": "http.response.body", "body": done})
-
-
-@asynccontextmanager
-async def listening(app: ASGIApp) -> AsyncIterator[str]:
-    """An application on a free port of this machine; its base URL."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app, http="httptools", lifespan="off", log_config=None, timeout_graceful_shutdown=5
-            )
-        )
-        running = asyncio.ensure_future(server.serve(sockets=[listener]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
-            await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        await running
 
 
 @dataclass
