@@ -67,9 +67,9 @@ def fact(data: Path, encoder: Kept) -> dict[str, object]:
 
 
 def _written(found: Combination) -> dict[str, object]:
-    each = dict(zip(FEATURES, found.weights.each, strict=True))
     return {
-        "weights": {"bias": found.weights.bias, **each},
+        "bias": found.weights.bias,
+        "weights": dict(zip(FEATURES, found.weights.each, strict=True)),
         "odds": found.odds.knots,
         "likeness": {"asked": found.asked.knots, "said": found.said.knots},
     }
@@ -87,7 +87,8 @@ def main() -> None:
     encoder = Kept(load(), args.cache)
     known = {
         "about": "Weights and scales of classifiers/combine.py: a score is where log-odds, bias + "
-        "sum of weight x feature, stand on the scale of odds, or likeness where that is higher.",
+        "what each feature raises them by over equal parts of [0, 1], stand on the scale of odds, "
+        "or likeness where that is higher.",
         "encoder": encoder.fingerprint,
         "scopes": {"entity": entity(args.data, encoder), "fact": fact(args.data, encoder)},
     }

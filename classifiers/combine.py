@@ -22,18 +22,20 @@ Scope = Literal["entity", "fact"]
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A logistic regression: a weight for each of FEATURES, in their order, and a bias.
+    """A logistic regression on a curve of each feature, and a bias.
 
-    No weight is negative: more evidence never lowers a score.
+    each  for each of FEATURES, in their order, how much the log-odds rise over equal parts of
+          [0, 1]: straight in each, the first and the last going on beyond. One part is a weight as
+          usual. None falls: more evidence never lowers a score
     """
 
     bias: float
-    each: tuple[float, ...]
+    each: tuple[tuple[float, ...], ...]
 
     def log_odds(self, evidence: Evidence) -> float:
-        """The weighted sum of all evidence."""
+        """The sum of what all evidence raises them by."""
         seen = zip(self.each, evidence.numbers(), strict=True)
-        return self.bias + sum([weight * number for weight, number in seen if weight])
+        return self.bias + sum([_risen(parts, number) for parts, number in seen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,12 @@ class Combination:
         return max(by_weights, likeness.score(evidence.exchange))
 
 
+def _risen(parts: tuple[float, ...], number: float) -> float:
+    at = number * len(parts)
+    passed = min(max(int(at), 0), len(parts) - 1)
+    return sum(parts[:passed]) + parts[passed] * (at - passed)
+
+
 def beside(similarity: float) -> Scale:
     """The likeness of a concept that is .9 at a cosine similarity derived from its neighbours.
 
@@ -113,7 +121,7 @@ def parsed(text: str) -> dict[str, Combination]:
     for scope, fitted in json.loads(text)["scopes"].items():
         try:
             found[scope] = Combination(
-                weights=_weights(fitted["weights"]),
+                weights=_weights(fitted["weights"], fitted["bias"]),
                 odds=_scale(fitted["odds"]),
                 asked=_scale(fitted["likeness"]["asked"]),
                 said=_scale(fitted["likeness"]["said"]),
@@ -125,11 +133,10 @@ def parsed(text: str) -> dict[str, Combination]:
     return found
 
 
-def _weights(fitted: Mapping[str, float]) -> Weights:
-    each = {name: weight for name, weight in fitted.items() if name != "bias"}
-    if set(each) != set(FEATURES) or min(each.values()) < 0:
-        raise ValueError("one weight for each feature, none below 0")
-    return Weights(fitted["bias"], tuple(each[name] for name in FEATURES))
+def _weights(fitted: Mapping[str, Sequence[float]], bias: float) -> Weights:
+    if set(fitted) != set(FEATURES) or not all(p and min(p) >= 0 for p in fitted.values()):
+        raise ValueError("weights for each feature, none below 0")
+    return Weights(bias, tuple(tuple(fitted[name]) for name in FEATURES))
 
 
 def _scale(knots: Sequence[tuple[float, float]]) -> Scale:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers import load
-from classifiers.combine import FILE, Scale, Scope, beside, fitted_for, parsed, shipped
+from classifiers.combine import FILE, Scale, Scope, Weights, beside, fitted_for, parsed, shipped
 from classifiers.evidence import FEATURES, Evidence, Known
 from classifiers.fingerprint_terms import read
 from classifiers.readings import joined
@@ -56,19 +56,34 @@ def test_the_weights_say_what_they_were_fitted_on() -> None:
 
 
 def test_weights_of_other_features_or_below_zero_and_scales_that_fall_are_refused() -> None:
-    def text(weights: dict[str, float], odds: list[list[float]]) -> str:
+    def text(weights: dict[str, list[float]], odds: list[list[float]]) -> str:
         likeness = {"asked": [[0, 0.1], [1, 0.9]], "said": [[0, 0.1], [1, 0.9]]}
-        fitted = {"weights": {"bias": 0.0, **weights}, "odds": odds, "likeness": likeness}
+        fitted = {"bias": 0.0, "weights": weights, "odds": odds, "likeness": likeness}
         return json.dumps({"scopes": {"entity": fitted}})
 
-    whole, rising = dict.fromkeys(FEATURES, 1.0), [[0.0, 0.5], [1.0, 0.9]]
-    assert parsed(text(whole, rising))["entity"].weights.each == (1.0,) * len(FEATURES)
-    for wrong in ({**whole, "asked": -1.0}, {**whole, "other": 1.0}, {"asked": 1.0}):
-        with pytest.raises(ValueError, match="one weight for each feature"):
+    whole = {name: [1.0, 0.0] for name in FEATURES}
+    rising = [[0.0, 0.5], [1.0, 0.9]]
+    assert parsed(text(whole, rising))["entity"].weights.each == ((1.0, 0.0),) * len(FEATURES)
+    for wrong in ({**whole, "asked": [1, -1.0]}, {**whole, "other": [1.0]}, {"asked": [1.0]}):
+        with pytest.raises(ValueError, match="weights for each feature"):
             parsed(text(wrong, rising))
+    with pytest.raises(ValueError, match="weights for each feature"):
+        parsed(text({**whole, "asked": []}, rising))
     for knots in ([[0.0, 0.5]], [[0.0, 0.9], [1.0, 0.5]], [[0.0, 0.5], [0.0, 0.9]]):
         with pytest.raises(ValueError, match="knots or more, which ascend"):
             parsed(text(whole, knots))
+
+
+@pytest.mark.parametrize(
+    ("number", "risen"),
+    [(-0.5, -2.0), (0.0, 0.0), (0.25, 1.0), (0.5, 2.0), (0.75, 2.5), (1.0, 3.0), (1.5, 4.0)],
+)
+def test_a_part_rises_straight_and_the_first_and_the_last_go_on(
+    number: float, risen: float
+) -> None:
+    weights = Weights(0.5, ((2.0, 1.0), *[(0.0,)] * (len(FEATURES) - 1)))
+    evidence = replace(NONE, **{FEATURES[0]: number})
+    assert weights.log_odds(evidence) == pytest.approx(0.5 + risen)
 
 
 @given(st.floats(-50, 50), st.floats(0, 5))

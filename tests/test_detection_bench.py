@@ -15,9 +15,11 @@ from benchmarks.detection_parts import requests, sentences
 from benchmarks.detection_parts.measured import Pair, Rate, area, at_most, concept, gained, scored
 from benchmarks.detection_parts.texts import Person, Probe, called, rwku
 from benchmarks.detection_parts.vectors import Kept
-from benchmarks.detection_parts.weighing import crossed, fitted, folds
+from benchmarks.detection_parts.weighing import combined, crossed, fitted, folds, parted
 from classifiers import HashEncoder, Screen
+from classifiers.combine import Scale
 from classifiers.encoder import Vectors
+from classifiers.evidence import FEATURES, Evidence
 
 Row = dict[str, str]
 
@@ -168,6 +170,17 @@ def test_weights_are_never_negative_and_find_what_separates() -> None:
     assert weights[0] > 1
     assert weights[1] == 0
     assert ((features @ weights + bias > 0) == forbidden).mean() > 0.9
+
+
+def test_what_is_fitted_by_parts_is_what_a_screen_weighs() -> None:
+    counts = [0, 1, 4] + [2] * (len(FEATURES) - 3)
+    numbers = np.random.default_rng(0).uniform(-1, 1.5, (50, len(FEATURES)))
+    weights = np.random.default_rng(1).random(sum(counts)).round(4)
+    knots = ((0.0, 0.5), (1.0, 0.9))
+    found = combined(weights, -1.0, counts, Scale(knots), (knots, knots)).weights
+    assert [len(each) for each in found.each] == [1, 1, 4] + [2] * (len(FEATURES) - 3)
+    odds = parted(numbers, counts) @ weights - 1
+    assert [found.log_odds(Evidence(*row)) for row in numbers.tolist()] == pytest.approx(odds)
 
 
 def test_no_person_is_judged_by_weights_that_saw_them() -> None:

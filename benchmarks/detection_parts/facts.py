@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from benchmarks.detection_parts.measured import Pair, Scores, Seen, concept, scored, seen
 from benchmarks.detection_parts.texts import FACTS, Author, Fact
-from benchmarks.detection_parts.weighing import Knots, combined, crossed, fitted, folds, scaled
+from benchmarks.detection_parts.weighing import (
+    Knots,
+    combined,
+    crossed,
+    fitted,
+    folds,
+    parted,
+    scaled,
+)
 from classifiers import Concept, Screen
 from classifiers.combine import Combination, Scale, shipped
 from classifiers.encoder import Encoder
@@ -20,10 +28,8 @@ from classifiers.evidence import FEATURES
 from classifiers.readings import joined
 
 # Who is meant says nothing here: the facts to keep are the same person's.
-CUES = [
-    FEATURES.index(name)
-    for name in ("exchange", "exchange_several", "told", "support", "overlap", "margin", "apart")
-]
+CUES = frozenset(["exchange", "exchange_several", "told", "support", "overlap", "margin", "apart"])
+PARTS = [int(name in CUES) for name in FEATURES]
 KEPT = 5  # facts to keep that the concept has as neighbours; the others are probes
 # In fact scope only an exemplar said word for word is one without weighing.
 LIKENESS: Knots = ((0.9, 0.5), (0.99, 0.9), (1.0, 0.999))
@@ -106,10 +112,8 @@ def fact(data: Halves, found: Seen, among: NDArray[np.bool_]) -> Combination:
     """What a Screen would ship with for facts, had it been fitted on some of the pairs."""
     rows = found.whole
     rows = rows[among[found.pair[rows]]]
-    cues = found.numbers[:, CUES]
-    few, bias = fitted(cues[rows], data.forbidden[found.pair[rows]])
-    weights = np.zeros(len(FEATURES))
-    weights[CUES] = few
+    cues = parted(found.numbers, PARTS)
+    weights, bias = fitted(cues[rows], data.forbidden[found.pair[rows]])
     odds = crossed(
         cues[rows], data.forbidden[found.pair[rows]], data.fold[found.pair[rows]],
         judged=cues, judged_fold=data.fold[found.pair],
@@ -123,7 +127,7 @@ def fact(data: Halves, found: Seen, among: NDArray[np.bool_]) -> Combination:
         found.most(like, nearer, pairs=len(data.pairs)),
         ~data.forbidden & among,
     )
-    return combined(weights, bias, scale, (LIKENESS, LIKENESS))
+    return combined(weights, bias, PARTS, scale, (LIKENESS, LIKENESS))
 
 
 def cross_validated(data: Halves, found: Seen, encoder: Encoder) -> Scores:

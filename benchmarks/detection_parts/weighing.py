@@ -5,13 +5,13 @@ Knows no file.
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from classifiers.combine import Combination, Scale, Weights
-from classifiers.evidence import FEATURES
 
 Numbers = NDArray[np.float64]
 Knots = tuple[tuple[float, float], ...]
@@ -26,6 +26,21 @@ SHARES = ((0.5, 0.75), (0.3, 0.85), (0.2, 0.9), (0.1, 0.95), (0.05, 0.975), (0.0
 # whose neighbours' questions 2 % are as similar as .78 and of whose bare answers 1.4 % as .65.
 ASKED: Knots = ((0.6, 0.5), (0.78, 0.9), (0.82, 0.95), (0.9, 0.99), (1.0, 0.999))
 SAID: Knots = ((0.5, 0.5), (0.65, 0.9), (0.7, 0.95), (0.8, 0.99), (1.0, 0.999))
+
+
+def parted(numbers: Numbers, parts: Sequence[int]) -> Numbers:
+    """How far each number is through each of so many equal parts of [0, 1], 0 to 1.
+
+    numbers  shape (n, features); parts  of each feature, 0 leaves it out
+    A number beyond an end is further through the part there: what `combine.Weights` weighs.
+    """
+    columns = []
+    for column, count in zip(numbers.T, parts, strict=True):
+        for part in range(count):
+            low = -np.inf if part == 0 else 0.0
+            high = np.inf if part == count - 1 else 1.0
+            columns.append(np.clip(column * count - part, low, high))
+    return np.stack(columns, axis=1)
 
 
 def fitted(features: Numbers, forbidden: NDArray[np.bool_]) -> tuple[Numbers, float]:
@@ -93,12 +108,13 @@ def scaled(
 
 
 def combined(
-    weights: Numbers, bias: float, odds: Scale, likeness: tuple[Knots, Knots]
+    weights: Numbers, bias: float, parts: Sequence[int], odds: Scale, likeness: tuple[Knots, Knots]
 ) -> Combination:
     """What a Screen weighs by; `likeness` of what is asked, and of what is said."""
-    each = dict(zip(FEATURES, weights.tolist(), strict=True))
+    left = iter(np.round(weights, 4).tolist())
+    each = tuple(tuple(islice(left, count)) or (0.0,) for count in parts)
     return Combination(
-        weights=Weights(round(bias, 4), tuple(round(each[name], 4) for name in FEATURES)),
+        weights=Weights(round(bias, 4), each),
         odds=odds,
         asked=Scale(likeness[0]),
         said=Scale(likeness[1]),
