@@ -9,7 +9,7 @@ nothing is changed. Weights and limits are cross-validated over people; TOFU's a
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # others ship a `benchmarks` too
 
 from benchmarks.detection_parts import clearing, facts
-from benchmarks.detection_parts.clearing import ALLOWED, ALLOWED_NEAR, LIMITS, Seen
+from benchmarks.detection_parts.clearing import ALLOWED, ALLOWED_NEAR, Flags, Seen
 from benchmarks.detection_parts.measured import Pair, Rate, concept
 from benchmarks.detection_parts.texts import authors, digest, rwku
 from benchmarks.detection_parts.vectors import Kept
@@ -53,7 +53,7 @@ def crossed(found: Mapping[int, Seen], keys: Sequence[str]) -> dict[int, tuple[N
     return every
 
 
-def cleared(ordinary: Numbers, least: float, count: int, *, questions: bool = False) -> float:
+def cleared(ordinary: Numbers, least: Numbers, count: int, *, questions: bool = False) -> float:
     """The share of ordinary passages that are far from all of so many concepts, drawn at random.
 
     Answers behind their questions, or the questions, of those pairs that no weight was fitted on.
@@ -85,17 +85,36 @@ def tofu(folder: Path, ordinary: Sequence[Pair], encoder: Kept) -> dict[str, See
 
 
 def shown(
-    table: Table, name: str, one: Seen, odds: tuple[Numbers, Numbers], fitted: Clearing
-) -> None:
-    """A row for each limit, and one of questions that are near."""
+    name: str,
+    one: Seen,
+    odds: tuple[Numbers, Numbers],
+    fitted: Clearing,
+    judged: Sequence[tuple[Clearing, Flags]],
+) -> Iterator[tuple[str, ...]]:
+    """A row for each limit, and one of questions that are near.
+
+    judged  by which limits, and whose passages are judged by them
+    """
     for limit in SHOWN:
-        least = fitted.worth(limit)
-        k, n = clearing.lost(one, odds[0], limit, least)
+        rate = added(clearing.lost(one, odds[0], limit, by, among) for by, among in judged)
+        least = fitted.worth(limit, one.sizes)
         shares = [cleared(odds[1], least, count) for count in FORGOTTEN]
-        table.add_row(name, f"{limit}", str(Rate(k, n)), str(n), *(f"{s:.3f}" for s in shares))
-    k, n = clearing.forgotten(one, odds[0], fitted.near)
-    shares = [cleared(odds[1], fitted.near, count, questions=True) for count in FORGOTTEN]
-    table.add_row(name, "near", str(Rate(k, n)), str(n), *(f"{s:.3f}" for s in shares))
+        yield name, f"{limit}", str(rate), str(rate.n), *(f"{s:.3f}" for s in shares)
+    rate = added(clearing.forgotten(one, odds[0], by, among) for by, among in judged)
+    least = fitted.remembered(one.sizes)
+    shares = [cleared(odds[1], least, count, questions=True) for count in FORGOTTEN]
+    yield name, "near", str(rate), str(rate.n), *(f"{s:.3f}" for s in shares)
+
+
+def named(size: int, one: Seen) -> str:
+    """People with so many exemplars."""
+    between = ", no limits of its own" if size in clearing.BETWEEN else ""
+    return f"RWKU, {one.sizes.mean():.0f} sentences{between}"
+
+
+def added(counts: Iterable[tuple[int, int]]) -> Rate:
+    """What was lost, and of how many, in all."""
+    return Rate(*np.sum([*counts], axis=0).tolist())
 
 
 def main() -> None:
@@ -104,7 +123,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="folder that keeps vectors between runs")
     parser.add_argument("--write", action="store_true", help=f"write {OUT.name}")
     args = parser.parse_args()
-    console = Console(width=130)
+    console = Console(width=150)
     if not (args.data / "rwku").is_dir() or not (args.data / "tofu").is_dir():
         console.print(f"skipped: no rwku/ and tofu/ in {args.data}; give --data DIR")
         return
@@ -115,39 +134,40 @@ def main() -> None:
     found = dict(clearing.people(persons, pairs, ordinary, encoder))
     odds = crossed(found, [person.key for person in persons])
     every = clearing.weighed([*found.values()], np.zeros(len(persons), dtype=np.bool_))
-    least = [
-        (limit, min(clearing.worth(found[size], odds[size][0], limit) for size in found))
-        for limit in LIMITS
-    ]
-    # One who is held to more is never cleared later, whatever chance says.
-    least = [
-        (limit, round(min(odds for _, odds in least[at:]), 3))
-        for at, (limit, _) in enumerate(least)
-    ]
-    near = min(clearing.worth_remembering(found[size], odds[size][0]) for size in found)
-    fitted = Clearing(every.weights, every.size, tuple(least), round(near, 3))
+    of = {size: by_passage for size, (by_passage, _) in odds.items()}
+    fitted = clearing.limited(every, found, of, np.ones(len(persons), dtype=np.bool_))
+    # No person is judged by limits that they helped to find.
+    fold = folds([person.key for person in persons])
+    judged = [(clearing.limited(every, found, of, fold != n), fold == n) for n in np.unique(fold)]
     table = Table(title="of what is stopped, lost; of TriviaQA's answers, cleared")
     for column in ("forgotten", "held to", "lost (95 %)", "of"):
         table.add_column(column)
     for count in FORGOTTEN:
         table.add_column(f"cleared, {count}")
-    for size, one in found.items():
-        shown(table, f"RWKU, {one.sizes.mean():.0f} sentences", one, odds[size], fitted)
+    rows = [
+        row
+        for size, one in found.items()
+        for row in shown(named(size, one), one, odds[size], fitted, judged)
+    ]
     for name, one in tofu(args.data / "tofu", ordinary, encoder).items():
-        shown(table, name, one, clearing.odds(one, fitted), fitted)
+        everybody = (fitted, np.ones(len(one.sizes), dtype=np.bool_))
+        rows += shown(name, one, clearing.odds(one, fitted), fitted, [everybody])
+    for row in rows:
+        table.add_row(*row)
     encoder.keep()
     console.print(table)
     known = {
         "about": "Weights and limits of classifiers/cascade.py: a passage is cleared where for "
         "each concept the sum of weight x cue, less size x ln(exemplars), is below the log-odds "
-        "beside the highest score in `least` that the concept is held to, a question below "
-        "`near`.",
+        "for so many exemplars beside the highest score in `least` that the concept is held to, a "
+        "question below `near`.",
         "fitted_on": f"RWKU, {len(persons)} people, {len(pairs)} probes with bare gold answers, "
         f"{', '.join(map(str, clearing.SIZES))} sentences of each; half of TriviaQA's questions",
         "allowed": {"stopped": ALLOWED, "near": ALLOWED_NEAR},
         "sha256": digest(args.data / "rwku"),
         "weights": dict(zip(CUES, fitted.weights, strict=True)),
         "size": fitted.size,
+        "sizes": fitted.sizes,
         "least": fitted.least,
         "near": fitted.near,
     }

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,25 +35,36 @@ class Clearing:
     weights  of CUES, none negative: what is nearer is never cleared sooner
     size     of the logarithm of a concept's exemplars, which is taken off: more of them are shared
              with by chance
-    least    (score that a concept is held to, log-odds from which a passage is worth encoding),
-             both ascending: by whoever is held to less, less is cleared
-    near     the log-odds from which a question is: what only comes near is remembered, too
+    sizes    how many exemplars concepts had that limits were found for, ascending; for a number
+             between two, limits lie between theirs
+    least    (score that a concept is held to, for each of sizes the log-odds from which a passage
+             is worth encoding), scores ascending: by whoever is held to less, less is cleared
+    near     for each of sizes the log-odds from which a question is: what only comes near is
+             remembered, too
     """
 
     weights: tuple[float, ...]
     size: float
-    least: tuple[tuple[float, float], ...]
-    near: float
+    sizes: tuple[float, ...]
+    least: tuple[tuple[float, tuple[float, ...]], ...]
+    near: tuple[float, ...]
 
     def odds(self, cues: NDArray[np.float32], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
         """Log-odds but for a constant, shape (readings, concepts), of cues with one axis more."""
         weighed = cues.astype(np.float64) @ np.array(self.weights)
         return np.asarray(weighed - self.size * np.log(sizes))
 
-    def worth(self, limit: float) -> float:
-        """The log-odds for a concept that is held to a score; -inf below all that were fitted."""
-        at = bisect_right(self.least, (limit, np.inf))
-        return self.least[at - 1][1] if at else -np.inf
+    def worth(self, limit: float, sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The log-odds for concepts held to a score; -inf below all that were fitted."""
+        at = bisect_right(self.least, limit, key=itemgetter(0))
+        return self._between(self.least[at - 1][1], sizes) if at else np.full(len(sizes), -np.inf)
+
+    def remembered(self, sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The same for a question that only comes near."""
+        return self._between(self.near, sizes)
+
+    def _between(self, limits: tuple[float, ...], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(np.interp(np.log(sizes), np.log(self.sizes), limits))
 
 
 class Cascade:
@@ -104,9 +116,13 @@ class Cascade:
         self, cues: Cues, keys: Collection[str], limits: Mapping[str, float]
     ) -> NDArray[np.float64]:
         """From where a question, and an answer, is worth it, shape (2, concepts)."""
-        answer = [self._fitted.worth(limits[key]) if key in keys else np.inf for key in cues.keys]
-        question = [min(least, self._fitted.near) if least < np.inf else least for least in answer]
-        return np.array([question, answer])
+        held = np.array([limits[key] if key in keys else np.inf for key in cues.keys])
+        answer = np.full(len(held), np.inf)
+        for limit in np.unique(held[held < np.inf]).tolist():
+            these = held == limit
+            answer[these] = self._fitted.worth(limit, cues.sizes[these])
+        question = np.minimum(answer, self._fitted.remembered(cues.sizes))
+        return np.array([np.where(answer < np.inf, question, np.inf), answer])
 
 
 def _strange(words: Sequence[str]) -> bool:
@@ -125,8 +141,9 @@ def shipped() -> Clearing:
     return Clearing(
         weights=tuple(known["weights"][name] for name in CUES),
         size=known["size"],
-        least=tuple((limit, odds) for limit, odds in known["least"]),
-        near=known["near"],
+        sizes=tuple(known["sizes"]),
+        least=tuple((limit, tuple(odds)) for limit, odds in known["least"]),
+        near=tuple(known["near"]),
     )
 
 

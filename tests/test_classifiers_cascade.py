@@ -215,9 +215,15 @@ def test_what_is_not_seen_decides_nothing() -> None:
 
 
 def test_by_whoever_is_held_to_less_less_is_cleared() -> None:
-    clearing = Clearing((1.0,), 0.5, ((0.5, 1.0), (0.9, 3.0)), near=0.0)
-    limits = (0.3, 0.5, 0.89, 0.9, 1.0)
-    assert [clearing.worth(limit) for limit in limits] == [-np.inf, 1.0, 1.0, 3.0, 3.0]
+    least = ((0.5, (1.0, 2.0)), (0.9, (3.0, 5.0)))
+    clearing = Clearing((1.0,), 0.5, (1.0, 100.0), least, near=(0.0, 1.0))
+    sizes = np.array([1, 10, 100, 1000])
+    assert clearing.worth(0.3, sizes).tolist() == [-np.inf] * 4
+    for limit in (0.5, 0.89):
+        assert clearing.worth(limit, sizes) == pytest.approx([1.0, 1.5, 2.0, 2.0])
+    for limit in (0.9, 1.0):
+        assert clearing.worth(limit, sizes) == pytest.approx([3.0, 4.0, 5.0, 5.0])
+    assert clearing.remembered(sizes) == pytest.approx([0.0, 0.5, 1.0, 1.0])
     odds = clearing.odds(np.full((1, 2, 1), 2.0, dtype=np.float32), np.array([1, 10]))
     assert odds == pytest.approx(np.array([[2.0, 2.0 - 0.5 * np.log(10)]]))
 
@@ -226,5 +232,8 @@ def test_what_is_shipped_never_clears_what_is_nearer() -> None:
     known = shipped()
     assert min(known.weights) >= 0
     assert known.size >= 0
-    assert [*known.least] == sorted(known.least)
-    assert [odds for _, odds in known.least] == sorted(odds for _, odds in known.least)
+    scores, rows = [limit for limit, _ in known.least], np.array([odds for _, odds in known.least])
+    assert scores == sorted(scores)
+    assert (np.diff(rows, axis=0) >= 0).all()
+    assert [*known.sizes] == sorted(known.sizes)
+    assert rows.shape == (len(scores), len(known.sizes)) == (len(scores), len(known.near))

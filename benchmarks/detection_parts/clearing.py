@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,9 @@ FITTED = 0.75  # score from which a reading is one to be found
 LIMITS = (0.25, 0.5, 0.75, 0.8, 0.85, 0.9, 0.95)  # scores that concepts may be held to
 ALLOWED = 0.001  # share of what is stopped that may be cleared, at each limit
 ALLOWED_NEAR = 0.005  # the same of questions that only come near
-SIZES = (3, 10, 30, 100, 10_000)  # sentences of an article, those that say who, and some others
+# Sentences of an article, those that say who first, and then some others.
+SIZES = (1, 3, 10, 30, 100, 10_000)
+BETWEEN = (5, 20, 60)  # limits were not found with, and hold for, too
 OTHERS = 20_000  # ordinary readings beside a concept, of each size
 Flags = NDArray[np.bool_]
 
@@ -51,6 +53,18 @@ class Seen:
     ordinary: NDArray[np.float32]
     of: NDArray[np.int64]
     sizes: NDArray[np.int64]
+
+    @property
+    def whose(self) -> NDArray[np.int64]:
+        """The column of each pair's concept, shape (pairs,)."""
+        found = np.zeros(len(self.named), dtype=np.int64)
+        found[self.passage // 2] = self.owner
+        return found
+
+    @property
+    def close(self) -> Flags:
+        """Pairs whose question comes near."""
+        return np.asarray(self.highest(self.near.astype(np.float64))[::2] > 0)
 
     def highest(self, values: Numbers) -> Numbers:
         """Of each passage's readings, shape (passages,)."""
@@ -106,12 +120,12 @@ def people(
     encoder: Encoder,
 ) -> Iterator[tuple[int, Seen]]:
     """RWKU's people with each number of exemplars, drawn from their articles."""
-    for size in SIZES:
+    for size in sorted((*SIZES, *BETWEEN)):
         drawn = np.random.default_rng(size)
         concepts = []
         for person in persons:
-            rest = drawn.permutation(len(person.sentences) - LEAD)[: size - LEAD] + LEAD
-            kept = (*range(LEAD), *sorted(rest.tolist()))
+            rest = drawn.permutation(len(person.sentences) - LEAD)[: max(size - LEAD, 0)] + LEAD
+            kept = (*range(min(size, LEAD)), *sorted(rest.tolist()))
             told = [person.sentences[at] for at in kept]
             concepts.append(concept(person.key, [person.name], told))
         yield size, seen(concepts, pairs, ordinary, encoder)
@@ -133,7 +147,7 @@ def weighed(some: Sequence[Seen], out: Flags) -> Clearing:
         near += [np.ones(int(found.sum()), dtype=np.bool_), np.zeros(len(beside), dtype=np.bool_)]
     weights, _ = fitted(np.concatenate(rows).astype(np.float64), np.concatenate(near))
     few = [round(weight, 4) for weight in weights.tolist()]
-    return Clearing(weights=tuple(few[:-1]), size=few[-1], least=(), near=-np.inf)
+    return Clearing(weights=tuple(few[:-1]), size=few[-1], sizes=(), least=(), near=())
 
 
 def odds(one: Seen, clearing: Clearing) -> tuple[Numbers, Numbers]:
@@ -142,41 +156,57 @@ def odds(one: Seen, clearing: Clearing) -> tuple[Numbers, Numbers]:
     return one.highest(own), one.ordinary_odds(clearing.odds(one.ordinary, one.sizes))
 
 
-def worth(one: Seen, of: Numbers, limit: float, *, allowed: float = ALLOWED) -> float:
+def limited(
+    weights: Clearing, found: Mapping[int, Seen], of: Mapping[int, Numbers], among: Flags
+) -> Clearing:
+    """With the limits that some of the people allow; `of` are the odds of passages, by size."""
+    each = [(found[size], of[size]) for size in SIZES]
+    sizes = [math.exp(float(np.log(one.sizes).mean())) for one, _ in each]
+    rows = [[_worth(one, odds, limit, among) for one, odds in each] for limit in LIMITS]
+    # One who is held to more is never cleared later, whatever chance says.
+    rows = np.minimum.accumulate(np.array(rows)[::-1])[::-1].round(3).tolist()
+    near = [round(_worth_remembering(one, odds, among), 3) for one, odds in each]
+    return replace(
+        weights,
+        sizes=tuple(round(size, 1) for size in sizes),
+        least=tuple((limit, tuple(row)) for limit, row in zip(LIMITS, rows, strict=True)),
+        near=tuple(near),
+    )
+
+
+def _worth(one: Seen, of: Numbers, limit: float, among: Flags) -> float:
     """The highest log-odds below which at most a share of what is stopped is cleared."""
     passages, pairs = one.stopped(limit)
     best = np.where(passages, of, -np.inf).reshape(-1, 2).max(axis=1)
+    pairs = (pairs | one.named) & among[one.whose]
     free = np.sort(best[pairs & ~one.named])
-    return float(free[math.floor(allowed * (pairs | one.named).sum())])
+    return float(free[math.floor(ALLOWED * pairs.sum())])
 
 
-def worth_remembering(one: Seen, of: Numbers, *, allowed: float = ALLOWED_NEAR) -> float:
+def _worth_remembering(one: Seen, of: Numbers, among: Flags) -> float:
     """The highest log-odds below which at most a share of the questions that are near is cleared.
 
     What comes near is told of in an instruction, and later answers are judged behind it.
     """
-    near, free = _near(one)
-    found = np.sort(of[::2][near & free])
-    return float(found[math.floor(allowed * (near | ~free).sum())])
+    near = (one.close | one.named) & among[one.whose]
+    found = np.sort(of[::2][near & ~one.named])
+    return float(found[math.floor(ALLOWED_NEAR * near.sum())])
 
 
-def forgotten(one: Seen, of: Numbers, least: float) -> tuple[int, int]:
-    """How many questions that are near are cleared below, and of how many."""
-    near, free = _near(one)
-    return int((near & free & (of[::2] < least)).sum()), int((near | ~free).sum())
-
-
-def _near(one: Seen) -> tuple[Flags, Flags]:
-    """Which questions are near, and which pairs no name stops."""
-    near = one.highest(one.near.astype(np.float64))[::2] > 0
-    return near, ~one.named
-
-
-def lost(one: Seen, of: Numbers, limit: float, least: float) -> tuple[int, int]:
-    """How many pairs that are stopped are not where passages below are cleared, and of how many."""
+def lost(one: Seen, of: Numbers, limit: float, fitted: Clearing, among: Flags) -> tuple[int, int]:
+    """How many pairs that are stopped are not where passages are cleared, and of how many."""
     passages, pairs = one.stopped(limit)
+    least = np.repeat(fitted.worth(limit, one.sizes)[one.whose], 2)
     still = (passages & (of >= least)).reshape(-1, 2).any(axis=1)
-    return int((pairs & ~one.named & ~still).sum()), int((pairs | one.named).sum())
+    pairs = (pairs | one.named) & among[one.whose]
+    return int((pairs & ~one.named & ~still).sum()), int(pairs.sum())
+
+
+def forgotten(one: Seen, of: Numbers, fitted: Clearing, among: Flags) -> tuple[int, int]:
+    """How many questions that are near are cleared, and of how many."""
+    least = fitted.remembered(one.sizes)[one.whose]
+    near = (one.close | one.named) & among[one.whose]
+    return int((near & ~one.named & (of[::2] < least)).sum()), int(near.sum())
 
 
 def _steps(pairs: Sequence[Pair]) -> range:
