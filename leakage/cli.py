@@ -18,7 +18,7 @@ from leakage.arms import Arm, ArmError
 from leakage.arms import parse as parse_arm
 from leakage.attacks import ATTACKS, expand, named
 from leakage.direct_engine import Plan
-from leakage.plain import plain
+from leakage.plain import told
 from leakage.probes import Probe
 from leakage.records import Record
 from leakage.summary import examples
@@ -113,7 +113,7 @@ def probe(arguments: argparse.Namespace) -> int:
         provenance = _provenance(arms, asked, plan=plan, started=started)
         status = reading.output(made, arguments, reference=arms[0].name, provenance=provenance)
     except (ValueError, OSError) as error:
-        print(f"lethe leakage probe: {plain(str(error), lines=True)}", file=sys.stderr)
+        print(f"lethe leakage probe: {told(error)}", file=sys.stderr)
         return 2
     shown = examples(made, asked, limit=arguments.examples)
     report.render_examples(shown, console=Console())

@@ -31,7 +31,7 @@ from leakage import (
 from leakage.gate import Limits
 from leakage.html.page import render
 from leakage.logs import truth_ratios
-from leakage.plain import paragraph, plain
+from leakage.plain import paragraph, plain, told
 from leakage.records import Record
 from leakage.sampling import Outcome
 from leakage.sheets import Sheet
@@ -221,7 +221,7 @@ def show(arguments: argparse.Namespace) -> int:
         reference = arguments.reference
         return output(made, arguments, reference=reference, provenance={}, others=others)
     except (ValueError, OSError) as error:
-        print(f"lethe leakage report: {plain(str(error), lines=True)}", file=sys.stderr)
+        print(f"lethe leakage report: {told(error)}", file=sys.stderr)
         return 2
 
 
@@ -290,7 +290,7 @@ def show_difference(arguments: argparse.Namespace) -> int:
             parts = [sheets.markdown(contrasts.changes(found)), *remarks]
             arguments.markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     except (ValueError, OSError) as error:
-        print(f"lethe leakage diff: {plain(str(error), lines=True)}", file=sys.stderr)
+        print(f"lethe leakage diff: {told(error)}", file=sys.stderr)
         return 2
     console = Console()
     console.print(sheets.drawn(contrasts.changes(found)))
@@ -315,7 +315,7 @@ def show_gate(arguments: argparse.Namespace) -> int:
         if arguments.junit:
             arguments.junit.write_text(junit.to_junit(verdict), encoding="utf-8")
     except (ValueError, OSError) as error:
-        print(f"lethe leakage gate: {plain(str(error), lines=True)}", file=sys.stderr)
+        print(f"lethe leakage gate: {told(error)}", file=sys.stderr)
         return UNREADABLE
     for check in verdict.checks:
         print(plain(str(check)))

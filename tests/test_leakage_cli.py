@@ -165,7 +165,7 @@ def test_a_bad_probe_file_and_a_missing_one_are_named(
     assert lethe_leakage("probe", "--probes", path, *arm) == 2
     assert f"{path}:1: is no JSON" in capsys.readouterr().err
     assert lethe_leakage("probe", "--probes", tmp_path / "none", *arm) == 2
-    assert "No such file" in capsys.readouterr().err
+    assert f"{tmp_path / 'none'}: No such file or directory" in capsys.readouterr().err
 
 
 def test_a_bad_record_file_and_a_wrong_reference_are_named(

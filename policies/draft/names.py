@@ -26,6 +26,8 @@ TITLE = re.compile(
 )
 RARE = 0.95  # rarity of a word that may stand as a name by itself
 LEAST_ALONE = 5  # letters of such a word
+BESIDE = 200  # characters that hold the word before a name
+GOES_ON = re.compile(rf"\s(?:&|of\s{CAPITAL}|{CAPITAL}[\w’'])|-\w")  # noqa: RUF001
 COMMON = 0.5  # rarity of a word that begins a sentence with a capital and is no name
 
 
@@ -81,7 +83,7 @@ def short_of(base: str, sentences: Sequence[str]) -> frozenset[str]:
 
 def alone(text: str, match: re.Match[str]) -> bool:
     """Whether no capitalised word beside it makes a part of a name somebody else's."""
-    before, behind = text[: match.start()], text[match.end() :]
+    before = text[max(0, match.start() - BESIDE) : match.start()]
     if before[-1:] in ("-", "&", "–"):  # noqa: RUF001 - a dash between two names is meant
         return False
     words = before.split()
@@ -92,7 +94,7 @@ def alone(text: str, match: re.Match[str]) -> bool:
         if bare[:1].isupper() and bare[-1:].isalpha() and not plain:
             return False
     # "King of Horror" is a name of its own.
-    return not re.match(rf"\s(?:&|of\s{CAPITAL}|{CAPITAL}[\w’'])|-\w", behind)  # noqa: RUF001
+    return not GOES_ON.match(text, match.end())
 
 
 def distinctive(name: str) -> bool:
