@@ -63,7 +63,7 @@ def test_questions_of_one_run_only_and_other_scorers_are_said() -> None:
 def test_a_run_against_itself_differs_in_nothing_even_where_innocent_questions_are_blocked() -> (
     None
 ):
-    innocent = {"split": "world", "leak": None, "kind": "attack:json"}
+    innocent: dict[str, Any] = {"split": "world", "leak": None, "kind": "attack:json"}
     blocked = [replace(record, blocked=True, **innocent) for record in asked(3)]
     run = blocked + [
         replace(record, probe=f"{record.probe}.b", blocked=False, **innocent) for record in asked(9)
