@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -226,6 +227,7 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def _write_html(made: Sequence[Record], arguments: argparse.Namespace, others: Sheet) -> None:
+    _check_k(made, arguments.at_k)
     told = story.story(
         made,
         reference=arguments.reference,
@@ -244,6 +246,14 @@ def _write_html(made: Sequence[Record], arguments: argparse.Namespace, others: S
     arguments.html.write_text(text, encoding="utf-8")
     if arguments.show_forbidden:
         arguments.html.chmod(0o600)
+
+
+def _check_k(made: Sequence[Record], k: int) -> None:
+    """Raises ValueError where no question was drawn so often."""
+    drawn = Counter((r.arm, r.probe, r.kind) for r in made if r.leak is not None)
+    most = max(drawn.values(), default=1)
+    if not 1 <= k <= most:
+        raise ValueError(f"--at-k {k}: no question was drawn so often; give 1 to {most}")
 
 
 def _ratios(arguments: argparse.Namespace) -> list[float | None] | None:

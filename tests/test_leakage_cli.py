@@ -12,6 +12,7 @@ import pytest
 
 from leakage import records
 from tests.leakage_command import lethe_leakage
+from tests.leakage_record import RECORD
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -177,3 +178,31 @@ def test_a_bad_record_file_and_a_wrong_reference_are_named(
     empty.touch()
     assert lethe_leakage("report", empty, "--reference", "base") == 2
     assert "no records" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--json", "/none/such/r.json"), "/none/such/r.json: there is no such folder"),
+        (("--markdown", "/none/such/r.md"), "/none/such/r.md: there is no such folder"),
+        (("--retrained", "zz"), "--retrained 'zz': is no arm; there are b"),
+        (("--similar-from", "3"), "--similar-from: a cosine lies between -1 and 1"),
+    ],
+)
+def test_what_cannot_be_reported_is_told_before_anything_is_asked(
+    asked: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = lethe_leakage("probe", "--probes", asked, "--arm", "b=http://127.0.0.1:9/v1", *words)
+    assert status == 2
+    assert capsys.readouterr().err.startswith(f"lethe leakage probe: {message}")
+
+
+@pytest.mark.parametrize("k", ["0", "-3", "2"])
+def test_a_k_that_no_question_was_drawn_for_is_refused(
+    tmp_path: Path, k: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records.write(tmp_path / "r.jsonl", [RECORD])
+    page = tmp_path / "r.html"
+    assert lethe_leakage("report", tmp_path / "r.jsonl", "--html", page, "--at-k", k) == 2
+    assert "no question was drawn so often; give 1 to 1" in capsys.readouterr().err
+    assert not page.exists()
