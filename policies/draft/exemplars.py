@@ -24,7 +24,9 @@ _OPENER = (
     r"|Although|Though|For|With|Later|Then|Today|Eventually|Initially|Originally|Following|Upon|Born"
     r"|Having|Despite|Once|Because|Around|Early|Prior|Under|Through|To|Also|Two|Three|Decades|Years)"
 )
-OPENS = re.compile(rf"\A(?:{_OPENER}\b[^;:.!?]{{0,90}},\s|{_OPENER}(?:\s(?:[a-z]+|\d{{4}})){{0,3}}\s)?\Z")
+OPENS = re.compile(
+    rf"\A(?:{_OPENER}\b[^;:.!?]{{0,90}},\s|{_OPENER}(?:\s(?:[a-z]+|\d{{4}})){{0,3}}\s)?\Z"
+)
 # "It was announced (that) he …" is about nothing that "it" means.
 EMPTY = re.compile(
     r"\bit (?:is|was|has been) \w+(?:ed|own|aid|ear|ue)\b(?: that)?,? ?", re.IGNORECASE
