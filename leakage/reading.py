@@ -2,9 +2,7 @@
 
 import argparse
 import json
-import re
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +18,7 @@ from leakage import (
     gate,
     junit,
     measures,
+    options,
     origin,
     parquet,
     probes,
@@ -214,9 +213,10 @@ def show(arguments: argparse.Namespace) -> int:
     """Print the table of records. Returns 2 for what must be mended, 1 if an arm said nothing."""
     try:
         made = load(arguments.records)
+        seconds = options.seconds(made, arguments.seconds)
         others = origin.measured(made, origin.whole(arguments.records))
         if arguments.html:
-            _write_html(made, arguments, others)
+            _write_html(made, arguments, others, seconds)
         if arguments.parquet:
             parquet.write(arguments.parquet, made)
         reference = arguments.reference
@@ -226,21 +226,26 @@ def show(arguments: argparse.Namespace) -> int:
         return 2
 
 
-def _write_html(made: Sequence[Record], arguments: argparse.Namespace, others: Sheet) -> None:
-    _check_k(made, arguments.at_k)
+def _write_html(
+    made: Sequence[Record],
+    arguments: argparse.Namespace,
+    others: Sheet,
+    seconds: Mapping[str, float],
+) -> None:
+    options.check_k(made, arguments.at_k)
     told = story.story(
         made,
         reference=arguments.reference,
         retrained=arguments.retrained,
         k=arguments.at_k,
         probes=probes.read(arguments.probes) if arguments.probes else (),
-        seconds=dict(_placed("--seconds", each) for each in arguments.seconds),
+        seconds=seconds,
         published=published.beside(made),
         others=others,
         alike=arguments.similar_from,
         ratios=_ratios(arguments),
         screens=screens(arguments.records),
-        places=_places(arguments),
+        places=options.places(arguments),
     )
     text = render(told, show_forbidden=arguments.show_forbidden)
     arguments.html.write_text(text, encoding="utf-8")
@@ -248,35 +253,10 @@ def _write_html(made: Sequence[Record], arguments: argparse.Namespace, others: S
         arguments.html.chmod(0o600)
 
 
-def _check_k(made: Sequence[Record], k: int) -> None:
-    """Raises ValueError where no question was drawn so often."""
-    drawn = Counter((r.arm, r.probe, r.kind) for r in made if r.leak is not None)
-    most = max(drawn.values(), default=1)
-    if not 1 <= k <= most:
-        raise ValueError(f"--at-k {k}: no question was drawn so often; give 1 to {most}")
-
-
 def _ratios(arguments: argparse.Namespace) -> list[float | None] | None:
     """Raises LogError, OSError."""
     path = getattr(arguments, "retrained_log", None)
     return None if path is None else truth_ratios.read(path)
-
-
-def _placed(option: str, text: str) -> tuple[str, float]:
-    found = re.fullmatch(r"(.+)=(\d+(?:\.\d+)?)", text)
-    if found is None:
-        raise ValueError(f"{option} {text!r}: reads NAME=NUMBER, as in npo=57")
-    return found[1], float(found[2])
-
-
-def _places(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Where arms stand on MUSE's two curves, by what their places count."""
-    given = {"forgotten": "--forgotten", "request": "--request"}
-    return {
-        name: dict(_placed(option, each) for each in getattr(arguments, name, ()))
-        for name, option in given.items()
-        if getattr(arguments, name, ())
-    }
 
 
 def screens(paths: Sequence[Path]) -> dict[str, str]:
@@ -370,7 +350,7 @@ def output(
     console, notes = Console(), origin.notes(made)
     shown = summary if arguments.details else replace(summary, measures=())
     report.render(shown, console=console, details=arguments.details)
-    _show_curves(summary, _places(arguments))
+    _show_curves(summary, options.places(arguments))
     for note in notes:
         console.print(Text(plain(note)))
     apart = {origin.CAPTION: others, published.CAPTION: published.beside(made)}

@@ -206,3 +206,12 @@ def test_a_k_that_no_question_was_drawn_for_is_refused(
     assert lethe_leakage("report", tmp_path / "r.jsonl", "--html", page, "--at-k", k) == 2
     assert "no question was drawn so often; give 1 to 1" in capsys.readouterr().err
     assert not page.exists()
+
+
+def test_seconds_of_an_arm_that_nobody_asked_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records.write(tmp_path / "r.jsonl", [RECORD])
+    assert lethe_leakage("report", tmp_path / "r.jsonl", "--seconds", "bsae=5") == 2
+    assert "--seconds: no record of the arm 'bsae'; there are base" in capsys.readouterr().err
+    assert lethe_leakage("report", tmp_path / "r.jsonl", "--seconds", "base=5") == 0
