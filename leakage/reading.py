@@ -108,7 +108,7 @@ def _register_report(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=S",
         action="append",
         default=[],
-        help="what making an arm took, for the costs and the break-even",
+        help="what making an arm took, for the costs and the break-even (default: as its run says)",
     )
     parser.add_argument(
         "--retrained-log",
@@ -213,7 +213,7 @@ def show(arguments: argparse.Namespace) -> int:
     """Print the table of records. Returns 2 for what must be mended, 1 if an arm said nothing."""
     try:
         made = load(arguments.records)
-        seconds = options.seconds(made, arguments.seconds)
+        seconds = costs(arguments.records) | options.seconds(made, arguments.seconds)
         others = origin.measured(made, origin.whole(arguments.records))
         if arguments.html:
             _write_html(made, arguments, others, seconds)
@@ -261,13 +261,31 @@ def _ratios(arguments: argparse.Namespace) -> list[float | None] | None:
 
 def screens(paths: Sequence[Path]) -> dict[str, str]:
     """By arm: the encoder of its screen, where a run's `run.json` states it."""
-    found: dict[str, str] = {}
+    stated = ((name, arm.get("encoder")) for name, arm in _stated(paths).items())
+    return {name: encoder for name, encoder in stated if isinstance(encoder, str)}
+
+
+def costs(paths: Sequence[Path]) -> dict[str, float]:
+    """By arm: the seconds that it took to make, where a run's `run.json` states them."""
+    found = {}
+    for name, arm in _stated(paths).items():
+        cost = arm.get("cost")
+        seconds = cost.get("seconds") if isinstance(cost, dict) else None
+        if isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds >= 0:
+            found[name] = float(seconds)
+    return found
+
+
+def _stated(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """By arm: what the runs of these records say of it."""
+    found: dict[str, dict[str, Any]] = {}
     for path in paths:
         beside = (path if path.is_dir() else path.parent) / "run.json"
         with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
-            for arm in json.loads(beside.read_text("utf-8")).get("arms", ()):
-                if isinstance(arm.get("encoder"), str):
-                    found[str(arm["name"])] = arm["encoder"]
+            arms = json.loads(beside.read_text("utf-8")).get("arms", ())
+            found |= {
+                str(arm["name"]): arm for arm in arms if isinstance(arm, dict) and "name" in arm
+            }
     return found
 
 

@@ -214,4 +214,17 @@ def test_seconds_of_an_arm_that_nobody_asked_are_refused(
     records.write(tmp_path / "r.jsonl", [RECORD])
     assert lethe_leakage("report", tmp_path / "r.jsonl", "--seconds", "bsae=5") == 2
     assert "--seconds: no record of the arm 'bsae'; there are base" in capsys.readouterr().err
-    assert lethe_leakage("report", tmp_path / "r.jsonl", "--seconds", "base=5") == 0
+    page = tmp_path / "r.html"
+    assert (
+        lethe_leakage("report", tmp_path / "r.jsonl", "--seconds", "base=50", "--html", page) == 0
+    )
+    assert "<td>50 s</td>" in page.read_text("utf-8")
+
+
+def test_what_making_an_arm_took_is_known_from_its_run(tmp_path: Path) -> None:
+    records.write(tmp_path / "r.jsonl", [RECORD])
+    arms = [{"name": "base", "cost": {"seconds": 57}}, {"name": "b", "cost": 3}, {"cost": {}}, 7]
+    (tmp_path / "run.json").write_text(json.dumps({"arms": arms}))
+    page = tmp_path / "r.html"
+    assert lethe_leakage("report", tmp_path / "r.jsonl", "--html", page) == 0
+    assert "<td>57 s</td>" in page.read_text("utf-8")
