@@ -106,15 +106,15 @@ def facts(writers: Sequence[Author], half: int) -> list[Case]:
 
 def counted(
     halves: Sequence[Sequence[Case]], everyday: Sequence[Said], encoder: Encoder, targets: Targets
-) -> tuple[dict[str, Counts], list[str]]:
-    """Way to set thresholds → counts over the halves not seen; and why concepts have none."""
+) -> tuple[dict[str, Counts], list[tuple[str, ...]]]:
+    """Way to set thresholds → counts over the halves not seen; and why each concept has none."""
     counts = {"calibrated": Counts(), "as it comes": Counts()}
-    problems: list[str] = []
+    problems: list[tuple[str, ...]] = []
     for half, cases in enumerate(halves):
         traffic = Traffic(tuple(everyday[half::2]), given=True)
         concepts = [case.concept for case in cases]
         chosen = [picked(found, targets) for found in measured(concepts, encoder, traffic=traffic)]
-        problems += [problem for one in chosen for problem in one.problems]
+        problems += [tuple(one.problems) for one in chosen if one.threshold is None]
         limits = {
             one.scores.concept.key: one.threshold for one in chosen if one.threshold is not None
         }
@@ -173,7 +173,7 @@ def main() -> None:
             table.add_row(kind, *(found.shown(kind) for found in counts.values()))
         console.print(table)
         console.print(f"concepts without a threshold: {len(problems)} of {2 * len(halves[0])}")
-        for problem in sorted(set(problems)):
+        for problem in sorted({said for one in problems for said in one}):
             console.print(f"  {problem}", highlight=False)
     console.print(f"targets: {targets!r}; halves change places; texts of one concept are related")
 

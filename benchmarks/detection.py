@@ -162,9 +162,16 @@ def on_facts(folder: Path, encoder: Kept) -> FactScope:
     return _by_fact(data, seen, facts.cross_validated(data, seen, encoder))
 
 
-def on_sentences(whom: Sequence[Person], probes: Sequence[Probe], encoder: Kept) -> FactScope:
-    """Fact scope: sentences of an article forgotten, others kept, weights as shipped (of TOFU)."""
+def on_sentences(
+    whom: Sequence[Person], probes: Sequence[Probe], encoder: Kept
+) -> FactScope | None:
+    """Fact scope: sentences of an article forgotten, others kept, weights as shipped (of TOFU).
+
+    None where no probe asks for a sentence of either kind.
+    """
     data = sentences.halves(whom, probes)
+    if len(set(data.forbidden.tolist())) < 2:
+        return None
     seen = facts.looked_at(data, encoder)
     return _by_fact(data, seen, facts.judged(data, encoder, shipped()["fact"]))
 
@@ -229,8 +236,13 @@ def main() -> None:
         printed(f"RWKU, {len(whom)} people; n: {sizes}; 95 % intervals", rows, console)
         results["rwku"] = {n: {c: (r.k, r.n) for c, r in row.items()} for n, row in rows.items()}
         scope = on_sentences(whom, probes, encoder)
-        results["rwku facts"] = told("RWKU", scope.rates, console)
-        console.print(f"RWKU, fact scope, area apart over cosine: {scope.gain}", highlight=False)
+        if scope is None:
+            console.print("RWKU, fact scope: skipped, as no probe asks for a sentence to forget")
+        else:
+            results["rwku facts"] = told("RWKU", scope.rates, console)
+            console.print(
+                f"RWKU, fact scope, area apart over cosine: {scope.gain}", highlight=False
+            )
     if (args.data / "tofu").is_dir():
         scope = on_facts(args.data / "tofu", encoder)
         rates = on_tofu(args.data / "tofu", encoder) | scope.rates

@@ -18,7 +18,7 @@ from leakage.arms import Arm, ArmError
 from leakage.arms import parse as parse_arm
 from leakage.attacks import ATTACKS, expand, named
 from leakage.direct_engine import Plan
-from leakage.plain import plain
+from leakage.plain import told
 from leakage.probes import Probe
 from leakage.records import Record
 from leakage.summary import examples
@@ -109,15 +109,28 @@ def probe(arguments: argparse.Namespace) -> int:
             per_probe=arguments.attacks_per_probe,
         )
         plan = _plan(arguments)
+        _check_output(arguments, arms)
         made = _measure(arms, asked, plan=plan, arguments=arguments)
         provenance = _provenance(arms, asked, plan=plan, started=started)
         status = reading.output(made, arguments, reference=arms[0].name, provenance=provenance)
     except (ValueError, OSError) as error:
-        print(f"lethe leakage probe: {plain(str(error), lines=True)}", file=sys.stderr)
+        print(f"lethe leakage probe: {told(error)}", file=sys.stderr)
         return 2
     shown = examples(made, asked, limit=arguments.examples)
     report.render_examples(shown, console=Console())
     return status
+
+
+def _check_output(arguments: argparse.Namespace, arms: Sequence[Arm]) -> None:
+    """What could not be reported, before anything is asked. Raises ValueError."""
+    for path in (arguments.json, arguments.markdown):
+        if path is not None and not path.resolve().parent.is_dir():
+            raise ValueError(f"{path}: there is no such folder; make it first")
+    names, retrained = [arm.name for arm in arms], arguments.retrained
+    if retrained is not None and retrained not in names:
+        raise ValueError(f"--retrained {retrained!r}: is no arm; there are {', '.join(names)}")
+    if arguments.similar_from is not None and not -1 <= arguments.similar_from <= 1:
+        raise ValueError("--similar-from: a cosine lies between -1 and 1")
 
 
 def _arms(texts: Sequence[str], key_envs: Sequence[str]) -> list[Arm]:

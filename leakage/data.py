@@ -58,6 +58,11 @@ class _Pile:
                 probe = before
         self.found[key] = probe
 
+    @property
+    def rows(self) -> int:
+        """How many rows came, those included that are not used."""
+        return len(self.found) + sum(self.left_out.values())
+
     def leave(self, reason: str) -> None:
         """Count a row that is not used."""
         self.left_out[reason] = self.left_out.get(reason, 0) + 1
@@ -79,7 +84,10 @@ def load(names: Sequence[str], *, folder: Path | None) -> Loaded:
             for probe in probes.read((folder or Path()) / name):
                 pile.add(probe)
         elif name in SETS:
+            before = pile.rows
             SETS[name](pile, folder)
+            if pile.rows == before:
+                raise DataError(f"{name}: holds no row; give another folder, or leave the set out")
         else:
             raise DataError(f"{name!r}: no such set; there are {', '.join(SETS)}")
     return Loaded(tuple(pile.found.values()), dict(pile.left_out))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from leakage.families import families
 from leakage.paired import holm
-from leakage.records import Record
+from leakage.records import Record, scorers
 from leakage.summary import Cell, Comparison, summarise
 
 BEFORE, AFTER = "before", "after"
@@ -89,7 +89,7 @@ def compare(before: Sequence[Record], after: Sequence[Record]) -> Difference:
         only_before=tuple(arm for arm in one if arm not in shared),
         only_after=tuple(arm for arm in other if arm not in shared),
         unpaired=unpaired,
-        scorers=tuple(sorted({record.scorer for record in (*before, *after)})),
+        scorers=scorers([*before, *after]),
     )
 
 
@@ -103,7 +103,7 @@ def _both(before: Sequence[Record], after: Sequence[Record], arm: str) -> list[R
 
 
 def _contrasts(arm: str, records: Sequence[Record]) -> list[Contrast]:
-    summary = summarise(records, reference=BEFORE)
+    summary = summarise(records, reference=BEFORE, every=True)
     cells = {(cell.measure, cell.family, cell.arm): cell for cell in summary.cells}
     return [
         Contrast(

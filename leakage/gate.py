@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from leakage.records import Record
+from leakage.records import Record, scorers
 from leakage.sampling import Decision, Outcome, at_most
 from leakage.statistics import Count, Rate, clustered
 
@@ -95,7 +95,7 @@ def judge(
     known = list(dict.fromkeys(record.arm for record in records))
     if not known:
         raise ValueError("no records, nothing to judge; run the probes first")
-    if len({record.scorer for record in records}) > 1:
+    if len(scorers(records)) > 1:
         raise ValueError("records of different scorers do not compare; run the probes again")
     for name in (*arms, *([reference] if reference else ())):
         if name not in known:

@@ -13,7 +13,7 @@ from leakage import origin, records
 from leakage.logs import entry, garak, lm_eval, open_unlearning
 from leakage.logs.entry import Log
 from leakage.logs.rows import LogError
-from leakage.plain import plain
+from leakage.plain import plain, told
 from leakage.probes import Split
 
 
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         text = json.dumps(about, indent=2, ensure_ascii=False)
         (out / "run.json").write_text(text + "\n", encoding="utf-8")
     except (ValueError, OSError) as error:
-        print(f"lethe leakage import: {plain(str(error), lines=True)}", file=sys.stderr)
+        print(f"lethe leakage import: {told(error)}", file=sys.stderr)
         return 2
     unsaid = sum(not record.spoken for record in made)
     numbers = f", {unsaid} of them numbers alone" if unsaid else ""

@@ -25,7 +25,8 @@ class Row:
     n         probes that are settled: with several draws, one in which the answer came out counts
     leak      the share of them whose accepted answer came out; on splits other than `forget` it
               should. None where nothing is settled
-    low, high 95 %, at the effective sample size where answers about one concept are related
+    low, high 95 %, taking answers about one concept as related; of one concept alone, its probes
+              as independent
     utility   the share of innocent probes that got their answer under the same attack: of this
               split, or of all the others for `forget`. None where none was asked
     errors    draws that failed

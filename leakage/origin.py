@@ -20,9 +20,16 @@ Numbers = Mapping[str, Mapping[str, float | None]]
 
 
 def check(records: Iterable[Record]) -> None:
-    """Raises RecordError where one arm's records come from several programs."""
+    """Raises RecordError where one arm's records come from several programs, or twice from logs."""
     sources: dict[str, set[str]] = {}
+    logs: dict[tuple[str, str, str, int], str] = {}
     for record in records:
+        draw = (record.arm, record.kind, record.probe, record.draw)
+        if record.source is not None and logs.setdefault(draw, record.run) != record.run:
+            raise RecordError(
+                f"the arm {record.arm!r} has the same draws from several logs, which may be of "
+                "several models; import again with --arm"
+            )
         sources.setdefault(record.arm, set()).add(record.source or "lethe")
     for arm, found in sources.items():
         if len(found) > 1:

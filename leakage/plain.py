@@ -25,6 +25,13 @@ def plain(text: str, *, lines: bool = False, most: int | None = None) -> str:
     return shown if len(cut) == len(text) else f"{shown} … ({len(text):,} characters)"
 
 
+def told(error: Exception) -> str:
+    """What went wrong: of a file that cannot be read or written its name and the reason."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return plain(f"{error.filename}: {error.strerror}", lines=True)
+    return plain(str(error), lines=True)
+
+
 def written(text: str, *, lines: bool = False, most: int = _LONGEST) -> str:
     """The text as words of a page: nothing in it is markup, inside an attribute neither."""
     return escape(plain(text, lines=lines, most=most))

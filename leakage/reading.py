@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from leakage import (
     gate,
     junit,
     measures,
+    options,
     origin,
     parquet,
     probes,
@@ -31,7 +31,7 @@ from leakage import (
 from leakage.gate import Limits
 from leakage.html.page import render
 from leakage.logs import truth_ratios
-from leakage.plain import paragraph, plain
+from leakage.plain import paragraph, plain, told
 from leakage.records import Record
 from leakage.sampling import Outcome
 from leakage.sheets import Sheet
@@ -108,7 +108,7 @@ def _register_report(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=S",
         action="append",
         default=[],
-        help="what making an arm took, for the costs and the break-even",
+        help="what making an arm took, for the costs and the break-even (default: as its run says)",
     )
     parser.add_argument(
         "--retrained-log",
@@ -213,32 +213,39 @@ def show(arguments: argparse.Namespace) -> int:
     """Print the table of records. Returns 2 for what must be mended, 1 if an arm said nothing."""
     try:
         made = load(arguments.records)
+        seconds = costs(arguments.records) | options.seconds(made, arguments.seconds)
         others = origin.measured(made, origin.whole(arguments.records))
         if arguments.html:
-            _write_html(made, arguments, others)
+            _write_html(made, arguments, others, seconds)
         if arguments.parquet:
             parquet.write(arguments.parquet, made)
         reference = arguments.reference
         return output(made, arguments, reference=reference, provenance={}, others=others)
     except (ValueError, OSError) as error:
-        print(f"lethe leakage report: {plain(str(error), lines=True)}", file=sys.stderr)
+        print(f"lethe leakage report: {told(error)}", file=sys.stderr)
         return 2
 
 
-def _write_html(made: Sequence[Record], arguments: argparse.Namespace, others: Sheet) -> None:
+def _write_html(
+    made: Sequence[Record],
+    arguments: argparse.Namespace,
+    others: Sheet,
+    seconds: Mapping[str, float],
+) -> None:
+    options.check_k(made, arguments.at_k)
     told = story.story(
         made,
         reference=arguments.reference,
         retrained=arguments.retrained,
         k=arguments.at_k,
         probes=probes.read(arguments.probes) if arguments.probes else (),
-        seconds=dict(_placed("--seconds", each) for each in arguments.seconds),
+        seconds=seconds,
         published=published.beside(made),
         others=others,
         alike=arguments.similar_from,
         ratios=_ratios(arguments),
         screens=screens(arguments.records),
-        places=_places(arguments),
+        places=options.places(arguments),
     )
     text = render(told, show_forbidden=arguments.show_forbidden)
     arguments.html.write_text(text, encoding="utf-8")
@@ -252,32 +259,33 @@ def _ratios(arguments: argparse.Namespace) -> list[float | None] | None:
     return None if path is None else truth_ratios.read(path)
 
 
-def _placed(option: str, text: str) -> tuple[str, float]:
-    found = re.fullmatch(r"(.+)=(\d+(?:\.\d+)?)", text)
-    if found is None:
-        raise ValueError(f"{option} {text!r}: reads NAME=NUMBER, as in npo=57")
-    return found[1], float(found[2])
-
-
-def _places(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Where arms stand on MUSE's two curves, by what their places count."""
-    given = {"forgotten": "--forgotten", "request": "--request"}
-    return {
-        name: dict(_placed(option, each) for each in getattr(arguments, name, ()))
-        for name, option in given.items()
-        if getattr(arguments, name, ())
-    }
-
-
 def screens(paths: Sequence[Path]) -> dict[str, str]:
     """By arm: the encoder of its screen, where a run's `run.json` states it."""
-    found: dict[str, str] = {}
+    stated = ((name, arm.get("encoder")) for name, arm in _stated(paths).items())
+    return {name: encoder for name, encoder in stated if isinstance(encoder, str)}
+
+
+def costs(paths: Sequence[Path]) -> dict[str, float]:
+    """By arm: the seconds that it took to make, where a run's `run.json` states them."""
+    found = {}
+    for name, arm in _stated(paths).items():
+        cost = arm.get("cost")
+        seconds = cost.get("seconds") if isinstance(cost, dict) else None
+        if isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds >= 0:
+            found[name] = float(seconds)
+    return found
+
+
+def _stated(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """By arm: what the runs of these records say of it."""
+    found: dict[str, dict[str, Any]] = {}
     for path in paths:
         beside = (path if path.is_dir() else path.parent) / "run.json"
         with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
-            for arm in json.loads(beside.read_text("utf-8")).get("arms", ()):
-                if isinstance(arm.get("encoder"), str):
-                    found[str(arm["name"])] = arm["encoder"]
+            arms = json.loads(beside.read_text("utf-8")).get("arms", ())
+            found |= {
+                str(arm["name"]): arm for arm in arms if isinstance(arm, dict) and "name" in arm
+            }
     return found
 
 
@@ -290,7 +298,7 @@ def show_difference(arguments: argparse.Namespace) -> int:
             parts = [sheets.markdown(contrasts.changes(found)), *remarks]
             arguments.markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     except (ValueError, OSError) as error:
-        print(f"lethe leakage diff: {plain(str(error), lines=True)}", file=sys.stderr)
+        print(f"lethe leakage diff: {told(error)}", file=sys.stderr)
         return 2
     console = Console()
     console.print(sheets.drawn(contrasts.changes(found)))
@@ -315,7 +323,7 @@ def show_gate(arguments: argparse.Namespace) -> int:
         if arguments.junit:
             arguments.junit.write_text(junit.to_junit(verdict), encoding="utf-8")
     except (ValueError, OSError) as error:
-        print(f"lethe leakage gate: {plain(str(error), lines=True)}", file=sys.stderr)
+        print(f"lethe leakage gate: {told(error)}", file=sys.stderr)
         return UNREADABLE
     for check in verdict.checks:
         print(plain(str(check)))
@@ -360,7 +368,7 @@ def output(
     console, notes = Console(), origin.notes(made)
     shown = summary if arguments.details else replace(summary, measures=())
     report.render(shown, console=console, details=arguments.details)
-    _show_curves(summary, _places(arguments))
+    _show_curves(summary, options.places(arguments))
     for note in notes:
         console.print(Text(plain(note)))
     apart = {origin.CAPTION: others, published.CAPTION: published.beside(made)}

@@ -165,6 +165,11 @@ class Record:
         return asked and not number
 
 
+def scorers(records: Iterable[Record]) -> tuple[int, ...]:
+    """Versions of the matching behind what is said: a number alone was matched by none."""
+    return tuple(sorted({record.scorer for record in records if record.spoken}))
+
+
 class Writer:
     """Appends records to a file, each in one piece; one writer a file.
 

@@ -29,7 +29,7 @@ from leakage.config import Config, Ready
 from leakage.data import Loaded
 from leakage.encoder import Encoder
 from leakage.measures import Finding
-from leakage.plain import plain
+from leakage.plain import told
 from leakage.processes import ProcessError, running
 from leakage.records import Record
 from leakage.selection import chosen
@@ -151,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
         _keep(out, ready, plan, loaded, outcome, found, at=at, seconds=seconds)
         return _shown(outcome, arguments.json, found, seconds=seconds)
     except (ValueError, OSError) as error:
-        print(f"lethe leakage run: {plain(str(error), lines=True)}", file=sys.stderr)
+        print(f"lethe leakage run: {told(error)}", file=sys.stderr)
         return 2
     except ProcessError as error:
         print(f"lethe leakage run: {error}", file=sys.stderr)

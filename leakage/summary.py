@@ -39,7 +39,7 @@ from leakage.paired import (
     sign_flip,
 )
 from leakage.probes import Probe
-from leakage.records import Record
+from leakage.records import Record, scorers
 from leakage.statistics import (
     Count,
     Middle,
@@ -143,10 +143,13 @@ class Example:
     answers: Mapping[str, str] = field(repr=False)
 
 
-def summarise(records: Sequence[Record], *, reference: str | None = None) -> Summary:
+def summarise(
+    records: Sequence[Record], *, reference: str | None = None, every: bool = False
+) -> Summary:
     """Count everything. The reference is the arm without a screen; None takes the first.
 
-    Raises ValueError where there is no record, or none of the reference.
+    `every` counts innocent probes that the reference does not answer, too. Raises ValueError where
+    there is no record, or none of the reference.
     """
     arms = tuple(dict.fromkeys(record.arm for record in records))
     if not arms:
@@ -161,11 +164,11 @@ def summarise(records: Sequence[Record], *, reference: str | None = None) -> Sum
         reference=reference,
         arms=arms,
         runs=tuple(dict.fromkeys(record.run for record in records)),
-        scorers=tuple(sorted({record.scorer for record in records})),
+        scorers=scorers(records),
         draws=len(records),
         errors={arm: sum(r.error is not None for r in records if r.arm == arm) for arm in arms},
-        cells=_cells(grouped, arms=arms),
-        attacks=_cells(attacks, arms=arms),
+        cells=_cells(grouped, arms=arms, every=every),
+        attacks=_cells(attacks, arms=arms, every=every),
         comparisons=_comparisons(grouped, arms=arms),
         timings=tuple(_timing(records, arm, reference=reference) for arm in arms),
         lacking=not_measurable(records),
@@ -246,9 +249,17 @@ def _differ(answers: Mapping[str, Record]) -> bool:
     return len({record.answered for record in answers.values()}) > 1
 
 
-def _cells(grouped: Sequence[tuple[Family, Items]], *, arms: Sequence[str]) -> tuple[Cell, ...]:
+def _cells(
+    grouped: Sequence[tuple[Family, Items]], *, arms: Sequence[str], every: bool
+) -> tuple[Cell, ...]:
     return tuple(
-        _cell(family, arm, _comparable(items, family, arm=arm, reference=arms[0]))
+        _cell(
+            family,
+            arm,
+            list(items[arm].values())
+            if every
+            else _comparable(items, family, arm=arm, reference=arms[0]),
+        )
         for family, items in grouped
         for arm in arms
         if arm in items

@@ -29,7 +29,7 @@ class Table:
     @property
     def name(self) -> str:
         """For messages."""
-        return f"{self.repo} {self.config} {self.split}"
+        return f"{self.file} ({self.repo} {self.config} {self.split})"
 
     def stands_in(self, folder: Path) -> bool:
         """Whether a folder holds it, as a file or in a copy of its repository."""

@@ -14,6 +14,7 @@ from policies.border import validate
 from policies.compile import PolicySet
 from policies.concept import Part
 from policies.document import Document, parse
+from policies.explain import spared
 from policies.load import SUFFIXES, LoadedPolicy
 from policies.problem import PolicyErrors, Problem
 from policies.schema import Case, Cases, Policy
@@ -29,7 +30,10 @@ class CaseFile(Part):
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One case and what came of it: the verdict that blocks it, else the nearest, if any."""
+    """One case and what came of it: the verdict that blocks it, else the nearest, if any.
+
+    `spared` says why a verdict that reaches its threshold does not block.
+    """
 
     policy: LoadedPolicy
     path: Path
@@ -39,6 +43,7 @@ class Tried:
     before: str = field(repr=False)
     blocked: bool = False
     verdict: Verdict | None = None
+    spared: str = ""
 
     @property
     def failed(self) -> bool:
@@ -94,7 +99,7 @@ def tried(policies: PolicySet, files: Sequence[tuple[Path, CaseFile]] = ()) -> l
     passages = [Passage(case.text, windows(segment(case.text)), case.before) for *_, case in cases]
     found = policies.screen.judge(passages)
     return [
-        _tried(Tried(loaded, path, key, number, case.text, case.before), verdicts)
+        _tried(policies, Tried(loaded, path, key, number, case.text, case.before), verdicts)
         for (loaded, path, key, number, case), verdicts in zip(cases, found, strict=True)
     ]
 
@@ -116,10 +121,12 @@ def _cases(block: Cases, stay: Cases) -> Iterator[tuple[str, int, Case]]:
             yield key, number, Case(text=case) if isinstance(case, str) else case
 
 
-def _tried(one: Tried, verdicts: tuple[Verdict, ...]) -> Tried:
+def _tried(policies: PolicySet, one: Tried, verdicts: tuple[Verdict, ...]) -> Tried:
     mine = [verdict for verdict in verdicts if verdict.concept in one.policy.keys]
-    best = max(mine, key=lambda v: (v.hit, v.score), default=None)
-    return replace(one, blocked=best is not None and best.hit, verdict=best)
+    # Of what does not block, a sentence tells more than a name.
+    best = max(mine, key=lambda v: (v.hit, v.hit or v.kind != "alias", v.score), default=None)
+    why = spared(policies, best).removeprefix("none: ") if best is not None else ""
+    return replace(one, blocked=best is not None and best.hit, verdict=best, spared=why)
 
 
 def _shown(one: Tried) -> str:
@@ -131,9 +138,11 @@ def _why(one: Tried) -> str:
     verdict = one.verdict
     if verdict is None:
         return "nothing of the policy is near: add a name, or an exemplar that says the same"
+    reason = f"; {one.spared}" if one.spared else ""
     if verdict.kind == "alias":
-        return f"by the name: {verdict.matched}"
+        return f"by the name: {verdict.matched}{reason}"
     if verdict.kind == "verbatim":
         return "it quotes a protected text"
     kept = "" if verdict.neighbour is None else f", nearest neighbour {verdict.neighbour:.3f}"
-    return f"score {verdict.score:.3f}, threshold {verdict.threshold:.3f}{kept}: {verdict.matched}"
+    scores = f"score {verdict.score:.3f}, threshold {verdict.threshold:.3f}{kept}"
+    return f"{scores}{reason}: {verdict.matched}"

@@ -19,6 +19,9 @@ ACTS = {
     "regenerate": "ask the model again",
     "flag": "let it pass and record it",
 }
+NEIGHBOUR = "none: it is nearer to what must stay sayable than to any exemplar"
+DECLINES = "none: the answer only declines"
+NAME_ALONE = "none: in fact scope a name alone is no hit"
 CLEARED = "none: it shares too few words with any concept to be compared (cascade)"
 
 
@@ -26,9 +29,9 @@ CLEARED = "none: it shares too few words with any concept to be compared (cascad
 class Finding:
     """One concept at one place of a text, and what follows.
 
-    `window` is the text at that place; `effect` says what the policy does about it, or that a
-    cascade cleared it before it was compared, and is empty where it is no hit. Scores, and what the
-    place resembles, are the verdict's.
+    `window` is the text at that place; `effect` says what the policy does about it, that a cascade
+    cleared it before it was compared, or what spares it although it reaches its threshold, and is
+    empty where it does not. Scores, and what the place resembles, are the verdict's.
     """
 
     policy: str
@@ -78,11 +81,23 @@ def lines(findings: Iterable[Finding]) -> Iterator[str]:
             yield f"  {'name' if verdict.kind == 'alias' else 'exemplar':<9} {verdict.matched}"
         if verdict.kind == "exemplar":
             yield f"  score     {verdict.score:.3f}, threshold {verdict.threshold:.3f}"
+            if verdict.similarity is not None and verdict.similarity != verdict.score:
+                yield f"  likeness  {verdict.similarity:.3f} to the exemplar"
             yield f"  margin    {_margin(verdict)}"
         if verdict.kind == "verbatim":
             yield f"  quotes    a protected text, {verdict.score:.0%} of its words"
         if finding.effect:
             yield f"  effect    {finding.effect}"
+
+
+def spared(policies: PolicySet, verdict: Verdict) -> str:
+    """Why a verdict that reaches its threshold is no hit; empty where it is, or does not."""
+    if verdict.hit or verdict.score < verdict.threshold:
+        return ""
+    if verdict.margin is not None and verdict.margin <= 0:
+        return NEIGHBOUR
+    alone = verdict.kind == "alias" and policies.concept(verdict.concept).scope == "fact"
+    return NAME_ALONE if alone else DECLINES
 
 
 def as_json(findings: Sequence[Finding], *, channel: Channel) -> dict[str, Any]:
@@ -129,7 +144,7 @@ def _finding(policies: PolicySet, verdict: Verdict, text: str, channel: Channel)
         mode=policy.mode,
         concept=policies.concept(verdict.concept).name,
         window=text[verdict.start : verdict.end],
-        effect=_effect(policies, verdict, channel) if verdict.hit else "",
+        effect=_effect(policies, verdict, channel) if verdict.hit else spared(policies, verdict),
         verdict=verdict,
     )
 
@@ -152,4 +167,4 @@ def _place(verdict: Verdict) -> str:
 def _margin(verdict: Verdict) -> str:
     if verdict.margin is None:
         return "no neighbour is near"
-    return f"{verdict.margin:+.3f}: the nearest neighbour scores {verdict.neighbour:.3f}"
+    return f"{verdict.margin:+.3f}: likeness to the nearest neighbour {verdict.neighbour:.3f}"

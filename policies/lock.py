@@ -176,7 +176,10 @@ def other_encoder(lock: Lock, fingerprint: str, *, path: Path) -> Problem | None
     """What is wrong where the policy in `path` meets another encoder than its lock's."""
     if lock.encoder == fingerprint:
         return None
-    message = f"calibrated with {lock.encoder}, this is {fingerprint}; {_renew(path)}"
+    message = (
+        f"calibrated with {lock.encoder}, this is {fingerprint}; use that encoder, or run "
+        f"`lethe policy calibrate {path} --encoder …` to renew it for this one"
+    )
     return _problem(beside(path), message, key="encoder")
 
 

@@ -141,8 +141,10 @@ def test_sentences_of_a_person_are_forgotten_by_halves() -> None:
             answered = [text for text in told if f"in {pair.answer}," in text]
             assert [text in one.exemplars for text in answered] == [forbidden]
             assert answered[0] not in one.neighbours
-    rates = on_sentences([person], probes, Kept(HashEncoder())).rates
-    assert rates["fact scope, Screen, TPR, other facts stopped at most 10%"].n == 12
+    scope = on_sentences([person], probes, Kept(HashEncoder()))
+    assert scope is not None
+    assert scope.rates["fact scope, Screen, TPR, other facts stopped at most 10%"].n == 12
+    assert on_sentences([person], [], Kept(HashEncoder())) is None
 
 
 def test_an_area_is_how_often_what_must_stop_is_higher() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from leakage import records
 from tests.leakage_command import lethe_leakage
+from tests.leakage_record import RECORD
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -165,7 +166,7 @@ def test_a_bad_probe_file_and_a_missing_one_are_named(
     assert lethe_leakage("probe", "--probes", path, *arm) == 2
     assert f"{path}:1: is no JSON" in capsys.readouterr().err
     assert lethe_leakage("probe", "--probes", tmp_path / "none", *arm) == 2
-    assert "No such file" in capsys.readouterr().err
+    assert f"{tmp_path / 'none'}: No such file or directory" in capsys.readouterr().err
 
 
 def test_a_bad_record_file_and_a_wrong_reference_are_named(
@@ -177,3 +178,53 @@ def test_a_bad_record_file_and_a_wrong_reference_are_named(
     empty.touch()
     assert lethe_leakage("report", empty, "--reference", "base") == 2
     assert "no records" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--json", "/none/such/r.json"), "/none/such/r.json: there is no such folder"),
+        (("--markdown", "/none/such/r.md"), "/none/such/r.md: there is no such folder"),
+        (("--retrained", "zz"), "--retrained 'zz': is no arm; there are b"),
+        (("--similar-from", "3"), "--similar-from: a cosine lies between -1 and 1"),
+    ],
+)
+def test_what_cannot_be_reported_is_told_before_anything_is_asked(
+    asked: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = lethe_leakage("probe", "--probes", asked, "--arm", "b=http://127.0.0.1:9/v1", *words)
+    assert status == 2
+    assert capsys.readouterr().err.startswith(f"lethe leakage probe: {message}")
+
+
+@pytest.mark.parametrize("k", ["0", "-3", "2"])
+def test_a_k_that_no_question_was_drawn_for_is_refused(
+    tmp_path: Path, k: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records.write(tmp_path / "r.jsonl", [RECORD])
+    page = tmp_path / "r.html"
+    assert lethe_leakage("report", tmp_path / "r.jsonl", "--html", page, "--at-k", k) == 2
+    assert "no question was drawn so often; give 1 to 1" in capsys.readouterr().err
+    assert not page.exists()
+
+
+def test_seconds_of_an_arm_that_nobody_asked_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records.write(tmp_path / "r.jsonl", [RECORD])
+    assert lethe_leakage("report", tmp_path / "r.jsonl", "--seconds", "bsae=5") == 2
+    assert "--seconds: no record of the arm 'bsae'; there are base" in capsys.readouterr().err
+    page = tmp_path / "r.html"
+    assert (
+        lethe_leakage("report", tmp_path / "r.jsonl", "--seconds", "base=50", "--html", page) == 0
+    )
+    assert "<td>50 s</td>" in page.read_text("utf-8")
+
+
+def test_what_making_an_arm_took_is_known_from_its_run(tmp_path: Path) -> None:
+    records.write(tmp_path / "r.jsonl", [RECORD])
+    arms = [{"name": "base", "cost": {"seconds": 57}}, {"name": "b", "cost": 3}, {"cost": {}}, 7]
+    (tmp_path / "run.json").write_text(json.dumps({"arms": arms}))
+    page = tmp_path / "r.html"
+    assert lethe_leakage("report", tmp_path / "r.jsonl", "--html", page) == 0
+    assert "<td>57 s</td>" in page.read_text("utf-8")

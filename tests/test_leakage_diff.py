@@ -58,3 +58,16 @@ def test_questions_of_one_run_only_and_other_scorers_are_said() -> None:
     said = " ".join(remarks(found))
     assert "2 questions were asked in one run only" in said
     assert "different versions of the matching (2, 3)" in said
+
+
+def test_a_run_against_itself_differs_in_nothing_even_where_innocent_questions_are_blocked() -> (
+    None
+):
+    innocent: dict[str, Any] = {"split": "world", "leak": None, "kind": "attack:json"}
+    blocked = [replace(record, blocked=True, **innocent) for record in asked(3)]
+    run = blocked + [
+        replace(record, probe=f"{record.probe}.b", blocked=False, **innocent) for record in asked(9)
+    ]
+    (contrast,) = compare(run, run).contrasts
+    assert contrast.before.rate == contrast.after.rate
+    assert (contrast.after.rate.k, contrast.after.rate.n) == (3, 12)

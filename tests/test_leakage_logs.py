@@ -250,3 +250,36 @@ def test_records_of_several_programs_under_one_arm_are_refused(tmp_path: Path) -
     records.write(tmp_path / "ours.jsonl", [replace(made, source=None)])
     with pytest.raises(RecordError, match=r"'x \(garak\)' has records of garak 0.17.1 and lethe"):
         load([tmp_path / "g", tmp_path / "ours.jsonl"])
+
+
+def test_two_models_whose_logs_stand_in_evals_are_two_arms_and_never_one(tmp_path: Path) -> None:
+    for model, told in (("npo", "Nobody knows."), ("full", "The author was born in Tarn Hollow.")):
+        log = tofu_log()
+        for row in log["forget_Q_A_ROUGE"]["value_by_index"].values():
+            row["generation"] = told
+        folder = tmp_path / model / "evals"
+        folder.mkdir(parents=True)
+        path = written(folder, log)
+        assert (
+            lethe_leakage("import", "open-unlearning", path, "--out", tmp_path / f"{model}-r") == 0
+        )
+    runs = (tmp_path / "npo-r", tmp_path / "full-r")
+    assert {record.arm for record in load(runs)} == {
+        "npo (open-unlearning)",
+        "full (open-unlearning)",
+    }
+    again = ("--arm", "npo", "--out", tmp_path / "same")
+    assert lethe_leakage("import", "open-unlearning", path, *again) == 0
+    with pytest.raises(RecordError, match="has the same draws from several logs"):
+        load([runs[0], tmp_path / "same"])
+
+
+def test_numbers_alone_beside_answers_are_no_other_matching(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, tofu_log())
+    out = tmp_path / "run"
+    assert lethe_leakage("import", "open-unlearning", path, "--arm", "npo", "--out", out) == 0
+    assert lethe_leakage("report", out) == 0
+    assert "different versions" not in capsys.readouterr().out
+    assert lethe_leakage("gate", out, "--leak-at-most", ".5") == 0

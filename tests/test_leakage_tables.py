@@ -38,7 +38,9 @@ def test_a_copy_of_the_hub_is_read_by_configuration_and_split(
     copy(tmp_path)
     bio, cyber = load(["wmdp-bio", "wmdp-cyber"], folder=tmp_path).probes
     assert (bio.answers, cyber.concept) == (("c d",), "wmdp-cyber")
-    with pytest.raises(DataError, match=r"wmdp gone test: could not be loaded \(ValueError\)"):
+    with pytest.raises(
+        DataError, match=r"x \(cais/wmdp gone test\): could not be loaded \(ValueError\)"
+    ):
         rows(Table("x", "cais/wmdp", "gone", "test"), tmp_path)
 
 
@@ -46,3 +48,10 @@ def test_without_the_library_the_error_says_how_to_go_on(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DataError, match=r"lethe-proxy\[hub\]"):
         rows(Table("x", "a/b", "c", "test"), None)
+
+
+def test_a_set_without_rows_is_told(tmp_path: Path) -> None:
+    (tmp_path / "wmdp").mkdir()
+    (tmp_path / "wmdp" / "wmdp-bio.jsonl").write_text("\n")
+    with pytest.raises(DataError, match="wmdp-bio: holds no row"):
+        load(["wmdp-bio"], folder=tmp_path)

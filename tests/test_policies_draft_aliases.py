@@ -3,7 +3,7 @@
 import pytest
 
 from policies.draft.aliases import called
-from policies.draft.names import distinctive
+from policies.draft.names import Called, distinctive
 
 
 def names(name: str, *blocks: list[str]) -> tuple[set[str], set[str]]:
@@ -106,3 +106,33 @@ def test_an_everyday_word_is_no_name_by_itself() -> None:
     assert distinctive("成龍")
     assert not distinctive("Prince")
     assert not distinctive("The Rock")
+
+
+def test_a_word_of_the_documents_own_script_is_prose_and_no_name() -> None:
+    sure, doubtful = names(
+        "Зинаида Воропаева",
+        ["Зинаида Воропаева (родилась 4 мая 1951 года) — русская поэтесса."],
+        ["Воропаева написала книгу."],
+    )
+    assert (sure, doubtful) == (set(), {"З. Воропаева", "Воропаева"})
+    sure, doubtful = names("Miro Drell", ["Miro Drell (родился в 1950 году) — певец."])
+    assert not sure | doubtful - {"M. Drell", "Drell"}
+
+
+def test_a_name_that_others_give_in_a_sentence_of_their_own_is_one() -> None:
+    sure, _ = names(
+        "Ottoline Vask",
+        ["Ottoline Vask (born 1921) was a painter."],
+        [
+            'The press of Brede nicknamed her "the Lamp Whisperer".',
+            "Friends dubbed her Tilly Vask.",
+        ],
+    )
+    assert sure == {"the Lamp Whisperer", "Tilly Vask"}
+
+
+def test_a_part_of_the_name_goes_before_one_of_a_further_name_whatever_the_order() -> None:
+    shared = Called(("Ada Smith", "Ada Marr"), (), frozenset({"Smith", "Marr", "Tollan", "Vask"}))
+    found = shared.first("Marr and Tollan met Smith and Vask.")
+    assert found is not None
+    assert found[0] == "Smith"

@@ -88,3 +88,10 @@ def test_a_document_is_sentences_without_headings_marks_and_pointers() -> None:
         ["The Lamp (1950)"],
         ["The Ferry, unfinished"],
     ]
+
+
+def test_the_dot_of_a_day_ends_no_sentence() -> None:
+    document = "Ida Marr (* 12. Juni 1938 in Brede) baute Orgeln. Er hatte 12. In 1965 he left."
+    assert paragraphs(document) == [
+        ["Ida Marr (* 12. Juni 1938 in Brede) baute Orgeln.", "Er hatte 12.", "In 1965 he left."]
+    ]

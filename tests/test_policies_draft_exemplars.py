@@ -28,6 +28,8 @@ def test_the_name_stands_for_its_pronoun() -> None:
         ("She painted lamps.", "Ottoline Vask painted lamps."),
         ("Her father was a tailor.", "Ottoline Vask's father was a tailor."),
         ("In 1950, she painted lamps.", "In 1950, Ottoline Vask painted lamps."),
+        ("In 1950 she painted lamps.", "In 1950 Ottoline Vask painted lamps."),
+        ("From 1950 to 1955 she sold them.", "From 1950 to 1955 Ottoline Vask sold them."),
         ("When she was nine, she left.", "When Ottoline Vask was nine, she left."),
         ("However, she also sang there.", "Ottoline Vask also sang there."),
         ("Vask painted the lamps of Brede.", "Ottoline Vask painted the lamps of Brede."),

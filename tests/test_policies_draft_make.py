@@ -126,3 +126,25 @@ def test_a_long_document_is_bounded() -> None:
     made = draft(source(text))
     assert len(made.exemplars) == MOST_EXEMPLARS
     assert made.sentences == 400
+
+
+def test_a_name_in_a_script_without_spaces_is_found_and_its_sentences_are_used() -> None:
+    made = draft(
+        source("林若溪是一位来自泉州的天文学家。她于1962年出生。林若溪发现了彗星“夜鹭”。"),
+        name="林若溪",
+        neighbours=[source("泉州是一座古老的港口城市。林若溪住在泉州的老街上。")],
+    )
+    assert "林若溪发现了彗星“夜鹭”。" in made.exemplars
+    assert made.kept == ("泉州是一座古老的港口城市。",)
+    assert made.named == 1
+
+
+def test_sentences_of_the_documents_are_no_neighbours() -> None:
+    assert draft(source(ARTICLE), neighbours=[source(ARTICLE)]).kept == ()
+
+
+def test_what_another_sentence_must_explain_is_left_out_and_kept_to_be_seen() -> None:
+    article = f"{ARTICLE} Tom Lorr was a poet of Brede. She married the engineer Karl Quell."
+    made = draft(source(article))
+    assert made.unclear == ("She married the engineer Karl Quell.",)
+    assert not any("Quell" in text for text in made.exemplars)

@@ -110,3 +110,12 @@ def test_an_id_is_made_of_the_name(name: str, wanted: str) -> None:
 def test_a_name_without_a_plain_form_has_an_id_too() -> None:
     assert identifier("林美").startswith("draft-")
     assert identifier("林美") != identifier("林花")
+
+
+def test_sentences_that_were_not_clear_are_comments_and_bounded(tmp_path: Path) -> None:
+    draft = made(unclear=tuple(f"She met {at}: 'him'." for at in range(25)))
+    policy = loaded(tmp_path, draft)
+    text = (tmp_path / "draft.yaml").read_text("utf-8")
+    assert "    #   - 'She met 0: ''him''.'\n" in text
+    assert "    # and 5 more\n" in text
+    assert policy.texts[0].exemplars == (*draft.exemplars, *draft.told)

@@ -8,7 +8,16 @@ import pytest
 from classifiers import HashEncoder
 from classifiers import load as load_encoder
 from policies import PolicySet, compile_policies, load
-from policies.explain import Channel, as_json, explain, lines, outcome
+from policies.explain import (
+    DECLINES,
+    NAME_ALONE,
+    NEIGHBOUR,
+    Channel,
+    as_json,
+    explain,
+    lines,
+    outcome,
+)
 
 POLICY = """\
 id: mira
@@ -83,6 +92,28 @@ def test_an_exemplar_is_shown_with_score_margin_and_threshold(tmp_path: Path) ->
     assert shown[5].startswith("  margin    +0.")
 
 
+def test_what_reaches_its_threshold_and_is_no_hit_says_why(tmp_path: Path) -> None:
+    near = "She was born in the old town of Port Vella."
+    [finding, *_] = explain(mira(tmp_path, neighbours=near), near, channel="prompt")
+    assert finding.verdict.score >= finding.verdict.threshold
+    assert finding.effect == NEIGHBOUR
+    asked = {"channel": "output", "before": "Who is Mira Tollan?"}
+    [finding, *_] = explain(mira(tmp_path), "I don't know who Mira Tollan is.", **asked)  # type: ignore[arg-type]
+    assert (finding.verdict.hit, finding.effect) == (False, DECLINES)
+
+
+@pytest.mark.encoder
+def test_a_score_of_all_evidence_stands_beside_the_likeness(tmp_path: Path) -> None:
+    text = POLICY.format(
+        mode="enforce", scope="entity", neighbours="", prompt="refuse", output="{action: refuse}"
+    ).replace("    threshold: 0.6\n", "")
+    (tmp_path / "mira.yaml").write_text(text, "utf-8")
+    policies = compile_policies(load([tmp_path]), load_encoder())
+    assert "  likeness  1.000 to the exemplar" in told(
+        policies, "She was born in the old town of Port Vell."
+    )
+
+
 def test_a_margin_without_a_neighbour_says_so(tmp_path: Path) -> None:
     assert "  margin    no neighbour is near" in told(
         mira(tmp_path), "She was born in the old town of Port Vell."
@@ -142,7 +173,7 @@ def test_what_would_happen_is_said(
 
 def test_a_concept_that_is_only_near_passes_with_an_instruction(tmp_path: Path) -> None:
     found = explain(mira(tmp_path, scope="fact"), "Mira Tollan", channel="prompt")
-    assert [finding.effect for finding in found] == [""]
+    assert [finding.effect for finding in found] == [NAME_ALONE]
     assert "\n".join(lines(found)).startswith("near: ")
     assert outcome(found).startswith("No hit: it passes. A concept is near")
 

@@ -190,7 +190,8 @@ def test_another_encoder_is_refused(folder: Path, encoder: Encoder) -> None:
         compile_policies(policies, HashEncoder())
     assert str(errors.value) == (
         f"{folder / LOCK}: encoder: calibrated with {encoder.fingerprint}, this is hash:256; "
-        f"run `lethe policy calibrate {folder / 'p.yaml'}` to renew it"
+        f"use that encoder, or run `lethe policy calibrate {folder / 'p.yaml'} --encoder …` to "
+        "renew it for this one"
     )
 
 

@@ -93,3 +93,15 @@ def test_a_folder_of_cases_is_tried_beside_those_in_policies(
     (more / "a.yaml").unlink()
     assert lethe.main(command) == 1
     assert lethe.main([*command[:-1], str(folder / "gone")]) == 1
+
+
+def test_a_case_that_passes_above_its_threshold_says_what_spares_it(tmp_path: Path) -> None:
+    kept = "Ottoline Vask was born in Sarnholm town."
+    text = (
+        "id: p\nconcepts: [{name: Ottoline Vask, scope: fact, threshold: 0.5, exemplars: "
+        f"[Ottoline Vask was born in Sarnholm.], neighbours: [{kept}]}}]\nmust_block: [{kept}]\n"
+    )
+    (tmp_path / "p.yaml").write_text(text)
+    [one] = cases.tried(compile_policies(load_folder(tmp_path), HashEncoder()))
+    assert one.failed
+    assert "is nearer to what must stay sayable" in "\n".join(cases.lines([one]))

@@ -23,6 +23,10 @@ def measure(folder: Path, encoder: Encoder, *, rounds: int) -> tuple[Table, dict
     people, _ = rwku(folder / "rwku")
     everything = asked(folder)
     passages, before = everything[WARM : WARM + rounds], everything[:WARM]
+    if not passages:
+        raise SystemExit(
+            f"clearing: {len(everything)} rows of TriviaQA; more than {WARM} are needed"
+        )
     table = Table(title=f"TriviaQA's answers behind their questions, n {len(passages)}")
     for column in ("people", "exemplars", "ms", "ms, all encoded", "share, 95 %", "cleared"):
         table.add_column(column)
@@ -46,12 +50,13 @@ def measure(folder: Path, encoder: Encoder, *, rounds: int) -> tuple[Table, dict
         low, high = np.percentile(few[drawn].sum(axis=1) / many[drawn].sum(axis=1), (2.5, 97.5))
         share, exemplars = few.sum() / many.sum(), sum(len(one.exemplars) for one in concepts)
         cleared = 1 - len(ways["cascade"].worth(passages)) / len(passages)
-        results[f"{count} people, {exemplars} exemplars"] = {
+        results[f"{len(concepts)} people, {exemplars} exemplars"] = {
             "ms": few.mean() * 1000, "ms_everything": many.mean() * 1000, "n": len(few),
             "share": share, "low": low, "high": high, "cleared": cleared,
         }  # fmt: skip
         table.add_row(
-            str(count), str(exemplars), f"{few.mean() * 1000:.2f}", f"{many.mean() * 1000:.1f}",
+            str(len(concepts)), str(exemplars),
+            f"{few.mean() * 1000:.2f}", f"{many.mean() * 1000:.1f}",
             f"{share:.3f} [{low:.3f}, {high:.3f}]", f"{cleared:.3f}",
         )  # fmt: skip
     return table, results

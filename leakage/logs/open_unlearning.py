@@ -49,7 +49,7 @@ class _Told:
 def read(paths: Sequence[Path]) -> Log:
     """The rows of one evaluation; a summary beside it must say the same. Raises LogError, OSError.
 
-    The logs name no model: it is called after the folder.
+    The logs name no model: it is called after the folder, or the one above `evals`.
     """
     names = {path: _FILE.fullmatch(path.name) for path in paths}
     for path, name in names.items():
@@ -79,7 +79,13 @@ def read(paths: Sequence[Path]) -> Log:
         if name is not None and name[2] == "SUMMARY":
             _same(whole(other), numbers)
     run = f"open-unlearning {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
-    return Log("open-unlearning", path.resolve().parent.name, run, entries, numbers)
+    return Log("open-unlearning", _model(path), run, entries, numbers)
+
+
+def _model(path: Path) -> str:
+    """What the folder of a run is called: it keeps its logs in `evals`, or `evals_forget10`."""
+    folder = path.resolve().parent
+    return folder.parent.name if folder.name.startswith("evals") else folder.name
 
 
 def _groups(metric: str, row: Row) -> Iterator[tuple[str, Row]]:

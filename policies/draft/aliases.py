@@ -35,7 +35,7 @@ BORN = re.compile(
 )
 MAIDEN = re.compile(rf"[(;,]\s*(?:née|nee|né)\s+({PHRASE})")
 KNOWN = re.compile(
-    r"(?:^|[,(;]\s*|\b(?:is|was|be|been|being|becam?e|become|or|and|also|better|simply|under|by|on"
+    r"(?:(?:^|[,(;]\s*|\b(?:is|was|be|been|being|becam?e|become|or|and|also|better|simply|under|by|on"
     r"|professionally|widely|often|commonly|popularly|sometimes|formerly|later|mononymously|gaining"
     r"|used|uses|using|adopted|took|takes|given|earned|earning|got|has|had)\s+)"
     r"(?:(?:him|her|them|it)\s)?"
@@ -43,7 +43,7 @@ KNOWN = re.compile(
     r"|their|its)\s(?:\w+\s)?(?:pseudonym|alias|pen\sname|stage\sname|ring\sname|nickname|sobriquet"
     r"|name|moniker|epithet|title)s?(?:\s(?:of|as|is|was|are|were|to))?(?:\schanged\sto)?)"
     r"(?:\s(?:by\s)?(?:his|her|their|its|the)\s(?:\w+\s){0,2}(?:name|nickname|pseudonym|moniker))?"
-    r"[\s:,]*",
+    r"|\b(?:dubbed|nicknamed)\s(?:him|her|them|it)\b)[\s:,]*",
     re.IGNORECASE,
 )
 NAMED = re.compile(
@@ -210,7 +210,8 @@ def _otherwise(sentence: str, known: Called) -> Iterator[str]:
     for turn in KNOWN.finditer(sentence):
         # Further behind, or of something that is the concept's, something else is called so.
         far = turn.start() - place > NEAR or OF_ELSE.search(sentence[place : turn.start()])
-        if not far and not (owned and "name" not in turn[0].casefold()):
+        of_it = owned and turn.start() >= place and "name" not in turn[0].casefold()
+        if not far and not of_it:
             yield from _listed(sentence, turn.end())
     if SEVERAL.search(sentence) and not owned:
         yield from (quoted[1] for quoted in re.finditer(QUOTED, sentence))
@@ -232,7 +233,11 @@ def _listed(sentence: str, at: int) -> Iterator[str]:
 
 def _other_scripts(sentence: str, known: Called, place: int) -> Iterator[str]:
     """Letters of other scripts directly behind the concept's name, or behind talk of a name."""
+    if OTHER_SCRIPT.search(known.names[0]):
+        return  # what is written like the name is prose
     for found in OTHER_SCRIPT.finditer(sentence):
+        if found[0][0].islower():
+            continue
         before = sentence[: found.start()]
         opened = re.search(r"\s*\((?:[^()]{0,40}[:;,]\s*)?\Z", before)
         named = known.whole(before[: opened.start()]) if opened else None

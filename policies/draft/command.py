@@ -172,6 +172,11 @@ def _summary(made: Drafted, out: Path, record: Path | None) -> list[str]:
         f"{len(made.exemplars)} of {made.sentences} sentences, told by the model {len(made.told)}; "
         f"neighbours {len(made.kept)}, told {len(made.kept_told)}; candidates {len(made.beside)}"
     )
+    if made.unclear:
+        lines.append(
+            f"not used, because another sentence says whom they are about: {len(made.unclear)} "
+            "sentences; they stand as comments below the exemplars"
+        )
     if made.named:
         lines.append(
             f"neighbours left out, because they hold the concept's name and are stopped by it: "

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from classifiers import fold
 from classifiers.fingerprint_terms import Words, read
-from policies.draft.names import CAPITAL, WORD, Called, base_of
+from policies.draft.names import WORD, Called, base_of, words_of
 from policies.texts import LONGEST
 
 SUBJECTS = ("he", "she", "they", "it")
@@ -24,7 +24,9 @@ _OPENER = (
     r"|Although|Though|For|With|Later|Then|Today|Eventually|Initially|Originally|Following|Upon|Born"
     r"|Having|Despite|Once|Because|Around|Early|Prior|Under|Through|To|Also|Two|Three|Decades|Years)"
 )
-OPENS = re.compile(rf"\A(?:{_OPENER}\b[^;:.!?]{{0,90}},\s|{_OPENER}(?:\s[a-z]+){{0,3}}\s)?\Z")
+OPENS = re.compile(
+    rf"\A(?:{_OPENER}\b[^;:.!?]{{0,90}},\s|{_OPENER}(?:\s(?:[a-z]+|\d{{4}})){{0,3}}\s)?\Z"
+)
 # "It was announced (that) he …" is about nothing that "it" means.
 EMPTY = re.compile(
     r"\bit (?:is|was|has been) \w+(?:ed|own|aid|ear|ue)\b(?: that)?,? ?", re.IGNORECASE
@@ -54,10 +56,14 @@ TWICE = 0.3  # what saying a word a second time is worth of the first
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A sentence on its own; `named`: it names the concept."""
+    """A sentence on its own; `named`: it names the concept.
+
+    Where it does not stand (`stands`), what it is about is named in another one.
+    """
 
     text: str = field(repr=False)
     named: bool
+    stands: bool = True
 
 
 def statements(blocks: Iterable[Sequence[str]], called: Called) -> list[Statement]:
@@ -65,6 +71,15 @@ def statements(blocks: Iterable[Sequence[str]], called: Called) -> list[Statemen
 
     A pronoun or a part of the name becomes the name where nobody else can be meant.
     """
+    return [one for one in _each(blocks, called) if one.stands]
+
+
+def unclear(blocks: Iterable[Sequence[str]], called: Called) -> list[str]:
+    """Every other sentence that says something, about whom nobody can tell from it alone."""
+    return [one.text for one in _each(blocks, called) if not one.stands]
+
+
+def _each(blocks: Iterable[Sequence[str]], called: Called) -> list[Statement]:
     blocks = list(blocks)
     pronoun = _pronoun(blocks, called)
     found: dict[str, Statement] = {}
@@ -144,8 +159,9 @@ def _alone(block: Sequence[str], called: Called, pronoun: str) -> Iterator[State
         text = _replaced(plain, called, pronoun) if meant else None
         if named and not (text and PRONOUN.match(plain)):
             text = _whole(plain, named, called)
-        if (text or not _leans(plain)) and _worth(text or plain, named=bool(text)):
-            yield Statement(" ".join((text or plain).split()), bool(text))
+        if _worth(text or plain, named=bool(text)):
+            stands = bool(text) or not _leans(plain)
+            yield Statement(" ".join((text or plain).split()), bool(text), stands)
 
 
 def _leans(sentence: str) -> bool:
@@ -191,11 +207,12 @@ def _singular(verb: re.Match[str]) -> str:
 
 
 def _worth(text: str, *, named: bool) -> bool:
-    count = len(text.split())
+    count = words_of(text)
     if count < LEAST_WORDS or len(text) > LONGEST or text.endswith(("?", ":")):
         return False
     if not ENDED.search(text) and count < LEAST_UNENDED and not named:
         return False
     if not named and SPOKEN.search(text):
         return False
-    return bool(re.search(rf"{CAPITAL}|\d", text))
+    # A name or a number: where letters have no capitals, any of them may begin a name.
+    return any(char.isalnum() and not char.islower() for char in text)

@@ -13,8 +13,8 @@ from policies.concept import Scope
 from policies.draft.aliases import called as names_of
 from policies.draft.aliases import lead_of
 from policies.draft.documents import DraftError, Said, Source
-from policies.draft.exemplars import LEAST_WORDS, Statement, chosen, statements
-from policies.draft.names import QUOTED, Called, base_of, distinctive, short_of
+from policies.draft.exemplars import LEAST_WORDS, Statement, chosen, statements, unclear
+from policies.draft.names import QUOTED, Called, apart, base_of, distinctive, short_of, words_of
 from policies.draft.near import Beside, beside, marks
 from policies.draft.prose import paragraphs
 from policies.texts import LONGEST
@@ -28,6 +28,7 @@ WHOLLY = 0.4  # share of a document's paragraphs that name the concept, if it is
 class Drafted:
     """What a draft says about one concept, and how much of the documents it comes from.
 
+    unclear   sentences that say something about somebody whom another one names
     told      statements that a model made, beside those of the documents
     kept      neighbours from files; `kept_told` from a model
     beside    what the documents name beside the concept
@@ -39,6 +40,7 @@ class Drafted:
     called: Called = field(repr=False)
     scope: Scope
     exemplars: tuple[str, ...] = field(repr=False)
+    unclear: tuple[str, ...] = field(repr=False)
     told: tuple[str, ...] = field(repr=False)
     kept: tuple[str, ...] = field(repr=False)
     kept_told: tuple[str, ...] = field(repr=False)
@@ -81,7 +83,8 @@ def drafted(
             "sentences about it"
         )
     scope: Scope = "entity" if distinctive(called.names[0]) else "fact"
-    forbidden = {fold(text) for text in (*texts, *facts)}
+    written = (sentence for block in blocks for sentence in block.sentences)
+    forbidden = {fold(text) for text in (*texts, *facts, *written)}
     kept, named = _kept(neighbours, called, scope, forbidden)
     # A model may well tell of the concept where it was asked about something else.
     apart = [text for text in told.near if not called.first(text)]
@@ -94,6 +97,7 @@ def drafted(
         called=_with_told(called, told.names, everything),
         scope=scope,
         exemplars=tuple(texts),
+        unclear=tuple(unclear(_plain(blocks), called)),
         told=tuple(facts[:MOST_EXEMPLARS]),
         kept=tuple(kept),
         kept_told=tuple(near),
@@ -147,8 +151,10 @@ def _whole(name: str) -> re.Pattern[str]:
     """The name in full, however capitals are set, with middle names or without."""
     first, *rest = base_of(name).split()
     middle = rf"(?:\s(?:[\w'’.-]+|{QUOTED})){{0,3}}?\s"  # noqa: RUF001 - as names are written
-    pattern = middle.join(map(re.escape, (first, rest[-1]))) if rest else re.escape(first)
-    return re.compile(rf"(?<!\w)(?:{re.escape(name)}|{pattern})(?!\w)", re.IGNORECASE)
+    if not rest:
+        return re.compile(f"{apart(name)}|{apart(first)}", re.IGNORECASE)
+    pattern = middle.join(map(re.escape, (first, rest[-1])))
+    return re.compile(rf"{apart(name)}|(?<!\w){pattern}(?!\w)", re.IGNORECASE)
 
 
 def _paragraphs(said: Said) -> list[_Block]:
@@ -198,7 +204,7 @@ def _kept(
     texts = []
     for said in (said for source in sources for said in source.passages):
         for block in paragraphs(said.text):
-            short = len(" ".join(block).split()) < LEAST_WORDS
+            short = words_of(" ".join(block)) < LEAST_WORDS
             texts += [joined(said.before, " ".join(block))] if short and said.before else block
     return _stays(texts, called, scope, forbidden)
 
@@ -208,13 +214,11 @@ def _stays(
 ) -> tuple[list[str], int]:
     found: dict[str, str] = {}
     named = 0
-    names = [f" {fold(name)} " for name in called.names]
     for text in (" ".join(text.split())[:LONGEST] for text in texts):
-        said = f" {fold(text)} "
-        if len(text.split()) < LEAST_WORDS or fold(text) in forbidden:
+        if words_of(text) < LEAST_WORDS or fold(text) in forbidden:
             continue
         # A name alone is a hit: what holds it cannot stay sayable.
-        if scope == "entity" and any(name in said for name in names):
+        if scope == "entity" and called.said(text):
             named += 1
             continue
         found.setdefault(fold(text), text)

@@ -4,6 +4,7 @@ Knows no document and no screen. Capitals tell names here, as English writes the
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,10 @@ from classifiers import fold
 from classifiers.background import BACKGROUND
 from classifiers.fingerprint_terms import FRAME, rarity
 
-CAPITAL = r"[^\W\d_a-zß-öø-ÿ]"
+_PLANE = map(chr, range(0x10000))
+CAPITAL = f"[{''.join(c for c in _PLANE if unicodedata.category(c) in ('Lu', 'Lt'))}]"
+# Thai, Lao, Burmese and Khmer letters, kana and Han: no space stands between words.
+SPACELESS = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
 WORD = rf"{CAPITAL}[\w'’.-]*"  # noqa: RUF001 - a typographic apostrophe is meant
 QUOTED = r"[\"“]([^\"“”]{2,60})[\"”]"
 PARTICLE = (
@@ -26,6 +30,8 @@ TITLE = re.compile(
 )
 RARE = 0.95  # rarity of a word that may stand as a name by itself
 LEAST_ALONE = 5  # letters of such a word
+BESIDE = 200  # characters that hold the word before a name
+GOES_ON = re.compile(rf"\s(?:&|of\s{CAPITAL}|{CAPITAL}[\w’'])|-\w")  # noqa: RUF001
 COMMON = 0.5  # rarity of a word that begins a sentence with a capital and is no name
 
 
@@ -50,14 +56,33 @@ class Called:
     def whole(self, text: str) -> re.Match[str] | None:
         """The first whole name in a text."""
         names = sorted(self.names, key=len, reverse=True)
-        return re.search("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names), text)
+        return re.search("|".join(map(apart, names)), text)
+
+    def said(self, text: str) -> bool:
+        """Whether a whole name stands in a text, however either is written."""
+        folded = fold(text)
+        return any(re.search(apart(fold(name)), folded) for name in self.names)
 
     def _shortly(self, text: str) -> re.Match[str] | None:
-        for part in self.short:
-            for match in re.finditer(rf"\b{re.escape(part)}\b", text):
+        # A part of the given name before one of a further name, which a spouse may have, too.
+        own = self.names[0].split()
+        for part in sorted(self.short, key=lambda part: (part not in own, part)):
+            for match in re.finditer(apart(part), text):
                 if alone(text, match):
                     return match
         return None
+
+
+def apart(name: str) -> str:
+    """A pattern of the name as words of their own, where its script sets words apart."""
+    before = "" if re.match(SPACELESS, name) else r"(?<!\w)"
+    behind = "" if re.match(SPACELESS, name[-1:]) else r"(?!\w)"
+    return f"{before}{re.escape(name)}{behind}"
+
+
+def words_of(text: str) -> int:
+    """How many words a text has; without spaces two letters are taken for one."""
+    return len(text.split()) + len(re.findall(SPACELESS, text)) // 2
 
 
 def base_of(name: str) -> str:
@@ -81,7 +106,7 @@ def short_of(base: str, sentences: Sequence[str]) -> frozenset[str]:
 
 def alone(text: str, match: re.Match[str]) -> bool:
     """Whether no capitalised word beside it makes a part of a name somebody else's."""
-    before, behind = text[: match.start()], text[match.end() :]
+    before = text[max(0, match.start() - BESIDE) : match.start()]
     if before[-1:] in ("-", "&", "–"):  # noqa: RUF001 - a dash between two names is meant
         return False
     words = before.split()
@@ -92,7 +117,7 @@ def alone(text: str, match: re.Match[str]) -> bool:
         if bare[:1].isupper() and bare[-1:].isalpha() and not plain:
             return False
     # "King of Horror" is a name of its own.
-    return not re.match(rf"\s(?:&|of\s{CAPITAL}|{CAPITAL}[\w’'])|-\w", behind)  # noqa: RUF001
+    return not GOES_ON.match(text, match.end())
 
 
 def distinctive(name: str) -> bool:

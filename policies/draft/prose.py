@@ -7,7 +7,8 @@ Knows no concept and no file.
 import re
 from collections.abc import Iterator
 
-from classifiers import segment
+from classifiers import fold, segment
+from classifiers.fingerprint_terms import FRAME
 
 LONGEST = 1000  # characters of a sentence, before it is looked at
 SKIPPED = frozenset(
@@ -24,6 +25,9 @@ ITEM = re.compile(r"(?:[-*+•]|\d{1,3}[.)])\s+")
 GLUED = re.compile(r"([a-z0-9)\]\"”]{2}[.!?][\"”]?)(?=[A-Z][a-z])")
 EMPTY = re.compile(r"\(\s*[;,]\s*|\(\s*\)")
 ENDED = re.compile(r"[.!?…][\"'”’)\]]*\Z")
+# "12. Juni 1938", as many languages write a day: its dot ends no sentence.
+DAY = re.compile(r"(?<!\d)\d{1,2}\.\Z")
+MONTH = re.compile(r"([^\W\d_]+)\.?\s\d{4}\b")
 WRAPPED = 50  # characters of a line that may have been broken for its length
 
 
@@ -45,8 +49,15 @@ def paragraphs(document: str) -> list[list[str]]:
 def sentences(block: str) -> list[str]:
     """A paragraph's sentences; a line without an end, such as a caption, is one too."""
     text = GLUED.sub(r"\1 ", " ".join(_plain(block).split()))
-    spans = segment(text, limit=LONGEST)
-    return [said for s in spans if (said := text[s.start : s.end].strip())]
+    found: list[str] = []
+    for span in segment(text, limit=LONGEST):
+        said = text[span.start : span.end].strip()
+        month = MONTH.match(said) if found and DAY.search(found[-1]) else None
+        if month and fold(month[1]) not in FRAME:
+            found[-1] += f" {said}"
+        elif said:
+            found.append(said)
+    return found
 
 
 def _plain(block: str) -> str:

@@ -45,7 +45,15 @@ NO_NEIGHBOURS = [
     "neighbours:",
     "  - Write a sentence here that must stay sayable.",
 ]
-MARKS = "Names in the exemplars that give it away by themselves; the screen finds them by itself:"
+MARKS = (
+    "Rare names in the exemplars. The screen weighs them with everything else; what must be a hit "
+    "by itself belongs under aliases:"
+)
+UNCLEAR = (
+    "Not used: another sentence says whom these are about. Write the name in, and move up, without "
+    "the #, what is about this concept."
+)
+MOST_UNCLEAR = 20
 
 
 def written(draft: Drafted, *, sources: Sequence[str], model: str = "") -> str:
@@ -97,6 +105,11 @@ def _concept(draft: Drafted, model: str) -> Iterator[str]:
     if draft.told:
         yield f"  # What {_printable(model)} told when asked; the questions stand in the record."
         yield from (f"  - {_scalar(text)}" for text in draft.told)
+    if draft.unclear:
+        yield from _comment(UNCLEAR)
+        yield from (f"#   - {_scalar(text)}" for text in draft.unclear[:MOST_UNCLEAR])
+        if len(draft.unclear) > MOST_UNCLEAR:
+            yield f"# and {len(draft.unclear) - MOST_UNCLEAR} more"
     if draft.marks:
         yield from _comment(f"{MARKS} {', '.join(map(_printable, draft.marks))}")
     if draft.beside:
