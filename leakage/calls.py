@@ -13,6 +13,7 @@ import httpx
 
 from leakage.arms import Arm, ArmError
 from leakage.chat import DONE, Events, Reply, ReplyError, is_filtered, parse
+from leakage.journal import CURRENT, Kept, digest
 
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -94,7 +95,40 @@ async def with_model(arm: Arm, client: httpx.AsyncClient) -> Arm:
 async def call(
     client: httpx.AsyncClient, url: str, body: Mapping[str, Any], *, limits: Limits
 ) -> Attempt:
-    """Send a body and read the answer, whole or as a stream; again where nothing was said."""
+    """Send a body and read the answer, whole or as a stream; again where nothing was said.
+
+    What a draw was answered before its run was killed is not asked again (`journal.CURRENT`).
+    """
+    kept = CURRENT.get()
+    if kept is None:
+        return await _tried(client, url, body, limits=limits)
+    asked = digest(url, body)
+    if known := kept.answer(asked):
+        return _again(known)
+    attempt = await _tried(client, url, body, limits=limits)
+    answered = attempt.error is None or attempt.error == f"HTTP {attempt.status}"
+    if attempt.status is not None and answered and not attempt.transient:
+        took = (attempt.number, attempt.latency_s, attempt.first_token_s)
+        kept.keep(Kept(asked, attempt.status, attempt.error, *took, attempt.reply.taken))
+    return attempt
+
+
+def _again(known: Kept) -> Attempt:
+    attempt = Attempt(
+        status=known.status,
+        error=known.error,
+        latency_s=known.latency_s,
+        first_token_s=known.first_token_s,
+        number=known.requests,
+    )
+    for each in known.taken:
+        attempt.reply.take(each)
+    return attempt
+
+
+async def _tried(
+    client: httpx.AsyncClient, url: str, body: Mapping[str, Any], *, limits: Limits
+) -> Attempt:
     attempt = await _once(client, url, body, limits=limits)
     for number in range(1, limits.retries + 1):
         if not attempt.transient:

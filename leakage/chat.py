@@ -95,7 +95,7 @@ class Reply:
     `text` is every word the model spoke, on whatever field and for whatever choice: content,
     reasoning, refusal, names and arguments of tool calls, annotations, log-probabilities.
     `alternatives` are the likeliest tokens at each position of the first choice, where they came;
-    `body` is the last object as it came.
+    `body` is the last object as it came, `taken` all of them.
     """
 
     def __init__(self) -> None:
@@ -104,6 +104,7 @@ class Reply:
         self.tokens_out: int | None = None
         self.alternatives: list[tuple[str, ...]] = []
         self.body: dict[str, Any] = {}
+        self.taken: list[str] = []
         self._said: dict[Path, list[str]] = {}
 
     @property
@@ -136,6 +137,7 @@ class Reply:
     def take(self, data: str | bytes) -> None:
         """Add one event of a stream, or a whole answer. Raises ReplyError."""
         body = self.body = parse(data)
+        self.taken.append(data if isinstance(data, str) else data.decode("utf-8", "replace"))
         if "error" in body and body["error"] is not None:
             if not is_filtered(body):
                 raise ReplyError("an error in place of an answer")

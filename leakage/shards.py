@@ -15,6 +15,7 @@ from typing import Any
 from leakage import records
 from leakage.attacks.turns import Attack
 from leakage.calls import TRANSIENT
+from leakage.journal import PART, Journal
 from leakage.probes import ATTACK, Probe
 from leakage.records import MEASURED, Record, Writer
 
@@ -120,6 +121,17 @@ class Shelf:
         text = json.dumps({**found, fingerprint: list(needs)}, indent=2)
         path.with_suffix(".part").write_text(text + "\n", encoding="utf-8")
         path.with_suffix(".part").replace(path)
+
+    def journal(self, shard: Shard, key: Key) -> Journal:
+        """The answers to a draw that is to be made, and those that a killed run left of it."""
+        return Journal(
+            self._folder / f"{shard.file.removesuffix('.jsonl')}.{key_of({'draw': key})}{PART}"
+        )
+
+    def sweep(self) -> None:
+        """Take away what a killed run left of draws that nobody makes any more."""
+        for left in self._folder.glob(f"*{PART}"):
+            left.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close every file."""

@@ -18,6 +18,7 @@ from leakage.calls import Limits, client_of, with_model
 from leakage.capabilities import Allowed, allowed, fingerprint, listed
 from leakage.draws import Asked, Manner, Task, draw
 from leakage.encoder import Encoder
+from leakage.journal import CURRENT
 from leakage.judge import CASES, Judge
 from leakage.probes import MEMBERSHIP, Probe, digest
 from leakage.records import CHOOSING, EXTRACTION, JUDGING, LIKELIHOOD, MEASURED, Record
@@ -196,6 +197,7 @@ async def run(
             expect(laid.shards, sum(map(len, missing.values())))
         requests = await _work(sweep, laid, laid.shards, missing, made=made)
         gathered = gather(folder, laid.shards, laid.shelf)
+        laid.shelf.sweep()
     return Outcome(
         records=gathered,
         allows={each.arm.name: each.allows for each in laid.asked},
@@ -279,9 +281,12 @@ async def _work(
         nonlocal requests
         for shard, key in jobs:
             at = places[shard.file][key[0], key[1]]
+            journal = laid.shelf.journal(shard, key)
+            CURRENT.set(journal)
             record = await _drawn(sweep, shard, at, key[2], arms[shard.arm], laid.manner)
             laid.shelf.write(shard, record)
-            requests += record.requests or 0
+            journal.close()
+            requests += (record.requests or 0) - journal.replayed
             if made:
                 made(shard, record)
             silence.heard(record)

@@ -61,6 +61,9 @@ print(server.server_port, flush=True)
 server.serve_forever()
 """
 
+SHORT = "attacks: [json, leet, base64, rot13, poem, authority, need]\ndraws: 2\nextraction: false"
+LONG = "attacks: [best-of-n, crescendo, persistence]\ndraws: 4"
+
 PROBES = (
     *(
         Probe(
@@ -180,19 +183,24 @@ def test_what_was_asked_is_not_asked_again_and_another_make_of_an_arm_is(
     assert len(other.records) == len(first.records)
 
 
-def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ways", "concurrency"), [(SHORT, 1), (LONG, 8)], ids=["a few requests a draw", "many"]
+)
+def test_a_run_that_was_killed_goes_on_where_it_was(
+    tmp_path: Path, ways: str, concurrency: int
+) -> None:
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
     whole = Api(tmp_path / "whole")
     try:
-        config = _config(tmp_path / "whole", whole.url)
+        config = _config(tmp_path / "whole", whole.url, ways, concurrency)
         assert main(_arguments(config, tmp_path / "whole" / "out")) == 0
         needed = len(whole.requests)
     finally:
         whole.stop()
     killed = Api(tmp_path / "killed", pause_s=0.004)
     try:
-        config = _config(tmp_path / "killed", killed.url)
+        config = _config(tmp_path / "killed", killed.url, ways, concurrency)
         child = _command(config, tmp_path / "killed" / "out")
         while len(killed.requests) < needed // 2:
             assert child.poll() is None
@@ -201,11 +209,14 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         child.wait()
         before = len(killed.requests)
         assert before < needed
+        assert any((tmp_path / "killed" / "out" / "shards").glob("*.part")) == (ways == LONG)
         assert main(_arguments(config, tmp_path / "killed" / "out")) == 0
         repeated = len(killed.requests) - needed
     finally:
         killed.stop()
-    assert 0 <= repeated <= 0.02 * needed
+    # What was in flight, and nothing that was answered.
+    assert 0 <= repeated <= min(concurrency, 0.02 * needed)
+    assert not any((tmp_path / "killed" / "out").rglob("*.part"))
     found = [
         [row[1:-2] for row in told(records.read(tmp_path / name / "out" / "records.jsonl"))]
         for name in ("whole", "killed")
@@ -213,16 +224,15 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
-def _config(folder: Path, url: str) -> Path:
+def _config(folder: Path, url: str, ways: str, concurrency: int) -> Path:
     write(folder / "probes.jsonl", [_with_context(probe) for probe in PROBES])
     text = f"""
 probes: {{file: probes.jsonl}}
 arms:
   - {{name: a, url: "{url}"}}
-attacks: [json, leet, base64, rot13, poem, authority, need, persistence]
+{ways}
 likelihoods: false
-draws: 2
-concurrency: 1
+concurrency: {concurrency}
 retries: 0
 """
     path = folder / "run.yaml"
