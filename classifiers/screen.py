@@ -20,7 +20,7 @@ from classifiers.stock import Stock, hashed
 from classifiers.verdict import Concept, Passage, Span, Verdict
 from classifiers.views import View, fold, reading, views
 
-VERSION = 8  # of views, windows and scores: raised with any change that could move a verdict
+VERSION = 9  # of views, windows and scores: raised with any change that could move a verdict
 NEAR = 0.15  # below the cosine similarity derived for a concept its instruction is still relevant
 LIMIT = 0.9  # score from which a text is a hit where nothing was calibrated
 
@@ -118,7 +118,7 @@ class Screen:
         verdicts = [self._all_named(passage, seen) for passage in passages]
         asked = self._readings(passages, seen)
         worth = self._worth(asked, {at for at, found in enumerate(verdicts) if found})
-        for one in self._compared([one for one in asked if one.passage in worth]):
+        for one in self._compared(worth):
             verdict = self.verdict(one)
             if verdict.near:
                 verdicts[one.reading.passage].append(verdict)
@@ -131,7 +131,7 @@ class Screen:
         """The passages of which any window is encoded."""
         seen = cache(views)
         named = {at for at, passage in enumerate(passages) if self._all_named(passage, seen)}
-        return self._worth(self._readings(passages, seen), named)
+        return named | {one.passage for one in self._worth(self._readings(passages, seen), named)}
 
     def scores(self, passages: Sequence[Passage]) -> list[dict[str, float]]:
         """For each passage, concept → the highest score that counts; what is absent scores 0.
@@ -160,10 +160,16 @@ class Screen:
         """Every reading of every passage beside every concept that it is not far from."""
         return self._compared(self._readings(passages, views))
 
-    def _worth(self, asked: Sequence[Reading], named: set[int]) -> set[int]:
+    def _worth(self, asked: Sequence[Reading], named: set[int]) -> list[Reading]:
+        """What is compared: each view of a passage that is worth it, and in plain what is named.
+
+        A view holds whatever its numbers and names decode to; what else stands there is in it, too.
+        """
         if self._cascade is None:
-            return {one.passage for one in asked}
-        return named | self._cascade.worth([one for one in asked if one.passage not in named])
+            return list(asked)
+        near = {(asked[at].passage, asked[at].view) for at in self._cascade.worth(asked)}
+        near |= {(at, "plain") for at in named}
+        return [one for one in asked if (one.passage, one.view) in near]
 
     def _readings(self, passages: Sequence[Passage], seen: Seen) -> list[Reading]:
         spacing = self.stock.spacing
