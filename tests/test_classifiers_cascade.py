@@ -260,3 +260,21 @@ def test_what_is_shipped_never_clears_what_is_nearer() -> None:
     assert known.size >= 0
     assert [*known.least] == sorted(known.least)
     assert [odds for _, odds in known.least] == sorted(odds for _, odds in known.least)
+
+
+def test_of_a_long_text_only_what_stands_near_is_encoded(counted: tuple[Screen, Counting]) -> None:
+    screen, counting = counted
+    calm = [f"The committee of town {n} met on a Monday and agreed on nothing." for n in range(40)]
+    asked = encoded(screen, counting, " ".join([*calm[:20], FACTS[1], *calm[20:]]))
+    assert any(FACTS[1] in text for text in asked)
+    assert any(calm[20] in text and FACTS[1] in text for text in asked)
+    assert len(asked) < 10
+
+
+def test_a_fact_anywhere_in_a_long_text_is_found_as_without_a_cascade(embedded: Encoder) -> None:
+    first, everything = Screen([MARSH], embedded), Screen([MARSH], embedded, cascade=False)
+    calm = [f"The committee of town {n} met on a Monday and agreed on nothing." for n in range(20)]
+    for at in (0, 10, 20):
+        text = passage(" ".join([*calm[:at], FACTS[1], *calm[at:]]))
+        (found,), (wanted,) = first.judge([text]), everything.judge([text])
+        assert {v for v in found if v.hit} == {v for v in wanted if v.hit} != set()
