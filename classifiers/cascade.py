@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 
 from classifiers.cues import CUES, Cues, Terms, folded
 from classifiers.fingerprint_terms import FRAME, rarity, terms
+from classifiers.language import noise
 from classifiers.readings import Reading
 
 FILE = "cascade.json"
 MOST = 20_000  # exemplars: with more, hardly a passage is far from all, and words cost too much
 SEVERAL = 6  # words that show which language they are
 LEAST_FRAME = 0.2  # share of words of the frame in English; one in 200 of TriviaQA's texts has less
+MARKS = "{}[]()<>=;_/\\|`$#@^*+&%~"  # of programs, paths and tables
+LEAST_MARKS = 0.06  # of the characters of such a text
 MOST_UNLISTED = 0.15  # and more than this share of words that no English vocabulary lists
 
 
@@ -83,19 +86,21 @@ class Cascade:
         ]
 
     def worth(self, asked: Sequence[Reading]) -> set[int]:
-        """The passages that any concept may be near, by one reading of them at least.
-
-        Such a passage is compared as a whole, just as without a cascade.
-        """
+        """The readings that any concept may be near, by their place."""
         said = {text: folded(text) for one in asked for text in (one.said, one.before)}
         words = {text: terms(of) for text, of in said.items()}
-        found = {one.passage for one in asked if _strange(said[one.said])}
+        found = {
+            at
+            for at, one in enumerate(asked)
+            if _strange(one.said, said[one.said]) and (one.view == "plain" or not noise(one.said))
+        }
         for cues, least in self._stages:
-            left = [one for one in asked if one.passage not in found]
-            if left:
+            places = [at for at in range(len(asked)) if at not in found]
+            if places:
+                left = [asked[at] for at in places]
                 near = self._near(cues, least[[int(one.answer) for one in left]], left, words)
                 near |= np.array([cues.named(said[o.said] + said[o.before]) for o in left])
-                found |= {left[at].passage for at in np.flatnonzero(near.any(axis=1)).tolist()}
+                found |= {places[at] for at in np.flatnonzero(near.any(axis=1)).tolist()}
         return found
 
     def _near(
@@ -125,13 +130,18 @@ class Cascade:
         return np.array([np.where(answer < np.inf, question, np.inf), answer])
 
 
-def _strange(words: Sequence[str]) -> bool:
-    """Whether a text is not plainly English: what its words say is not what it says then."""
+def _strange(said: str, words: Sequence[str]) -> bool:
+    """Whether a text is in another language than English: what its words say is not what it says.
+
+    Programs, paths and tables are in none, and what holds digits is a number or an identifier.
+    """
     if not all(map(str.isascii, words)):
         return True
     frame = sum(word in FRAME for word in words) < LEAST_FRAME * len(words)
-    unlisted = sum(rarity(word) == 1 for word in words) > MOST_UNLISTED * len(words)
-    return len(words) >= SEVERAL and frame and unlisted
+    listed = [word for word in words if word.isalpha()]
+    unlisted = sum(rarity(word) == 1 for word in listed) > MOST_UNLISTED * len(words)
+    marks = sum(map(said.count, MARKS)) >= LEAST_MARKS * len(said)
+    return len(words) >= SEVERAL and frame and unlisted and not marks
 
 
 @cache

@@ -19,20 +19,19 @@ LEAST_MIXED = 16  # characters of base64 that may be all small letters
 LEAST_UNALIGNED = 24  # characters of base64 that may be the middle of a longer text
 LEAST_SHOWN = 10  # characters that hardly all show by chance
 _NO_BASE64 = re.compile(r"[/_+-]+")
+_WORD = re.compile(r"[^\W\d_]{3,}")
 _HEX = "0123456789abcdefABCDEF"
 
 
 def text_of(raw: bytes, *, least: float = 1.0) -> str | None:
     """Bytes as text, if at least that part of them is text; of a long one letters may be few."""
-    wide = raw.count(0) * 3 > len(raw)  # two bytes a character
-    text = raw.decode(
-        "utf-16-be" if wide and raw[:1] == b"\0" else "utf-16-le" if wide else "utf-8",
-        errors="ignore",
-    )
-    if (
-        len(text.encode("utf-16-le" if wide else "utf-8"))
-        < (len(raw) & ~1 if wide else len(raw)) * least
-    ):
+    zeros = 3 * raw.count(0)
+    size = 4 if zeros > 2 * len(raw) else 2 if zeros > len(raw) else 1  # bytes a character
+    order = "be" if raw[:1] == b"\0" else "le"
+    name = f"utf-{8 * size}-{order}" if size > 1 else "utf-8"
+    raw = raw[: len(raw) // size * size].removeprefix("\ufeff".encode(name))
+    text = raw.decode(name, errors="ignore")
+    if len(text.encode(name)) < len(raw) * least:
         return None
     shown = [char for char in text if char.isprintable() or char.isspace()]
     letters = sum(char.isalpha() for char in shown)
@@ -75,14 +74,33 @@ def _base64(core: str) -> str | None:
 
 def from_hex(token: str) -> str | None:
     """Pairs of hexadecimal digits, whatever stands between them."""
-    digits = "".join(char for char in re.sub(r"\\x|0x", "", token) if char in _HEX)
+    token = re.sub(r"\\x|0x", "", token)
+    digits = "".join(char for char in token if char in _HEX)
     # The next word may begin like one more byte: "73 fade"; a letter may stand before the first.
-    for shift in (0, 1):
-        end = shift + (len(digits) - shift) // 2 * 2
-        said = text_of(bytes.fromhex(digits[shift:end]), least=0.75)
-        if said:
-            return said
-    return None
+    ends = ((shift, shift + (len(digits) - shift) // 2 * 2) for shift in (0, 1))
+    whole = (text_of(bytes.fromhex(digits[start:end]), least=0.75) for start, end in ends)
+    said = next(filter(None, whole), None)
+    # Among other bytes, as a dump shows them, each group by itself: one may not be of pairs.
+    groups = re.findall(r"[0-9a-fA-F]+", token)
+    within = _within(b"".join(_bytes(g) for g in groups)) if len(groups) > 1 else None
+    told = said and within and _letters(within) in _letters(said)
+    return said if told else " ".join(filter(None, (said, within))) or None
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
+
+
+def _bytes(group: str) -> bytes:
+    return b" " if len(group) % 2 else bytes.fromhex(group)
+
+
+def _within(raw: bytes) -> str | None:
+    """What of any bytes is text, the rest as spaces; None where no three letters stand in a row."""
+    text = raw.decode("utf-8", errors="replace").replace("\ufffd", " ")
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    said = " ".join(shown.split())
+    return said if _WORD.search(said) else None
 
 
 def from_binary(token: str) -> str | None:
@@ -103,7 +121,10 @@ def from_octal(token: str) -> str | None:
 
 
 def _from_codes(codes: list[int]) -> str | None:
-    return "".join(map(chr, codes)) if all(31 < code < 127 for code in codes) else None
+    """Characters by their codes; among numbers that are none, such as the zero at a text's end."""
+    if all(31 < code < 127 for code in codes):
+        return "".join(map(chr, codes))
+    return _within(bytes(code if code < 256 else 0 for code in codes))
 
 
 def from_css(token: str) -> str | None:
@@ -114,7 +135,7 @@ def from_css(token: str) -> str | None:
 def from_selectors(token: str) -> str | None:
     """Bytes as variation selectors, which nobody sees: the first sixteen, then the others."""
     codes = [ord(char) for char in token]
-    return text_of(bytes(c - 0xFE00 if c < 0xFE10 else c - 0xE0100 + 16 for c in codes))
+    return _within(bytes(c - 0xFE00 if c < 0xFE10 else c - 0xE0100 + 16 for c in codes))
 
 
 def from_base32(token: str) -> str | None:
@@ -137,7 +158,8 @@ def from_base58(token: str) -> str | None:
 
 
 def from_base85(token: str) -> str | None:
-    """RFC 1924's alphabet or Ascii85's."""
+    """RFC 1924's alphabet or Ascii85's, in Adobe's brackets or without."""
+    token = token.removeprefix("<~").removesuffix("~>")
     for decode in (base64.b85decode, base64.a85decode):
         try:
             if text := text_of(decode(token)):

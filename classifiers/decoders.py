@@ -13,6 +13,7 @@ from urllib.parse import unquote, unquote_plus
 from classifiers import alphabets, codes
 from classifiers.confusables import CAPITALS
 from classifiers.fields import FIELDS, Record, records, rows
+from classifiers.language import noise
 
 LEAST_READABLE = 8  # characters that a piece must hide for an encoder to be asked about it
 LEAST_WORDS = 4  # of a link or a tag, below which they are no sentence
@@ -107,7 +108,8 @@ def _never(_token: str, _said: str) -> bool:
 
 
 def _long(_token: str, said: str) -> bool:
-    return len(said) >= LEAST_READABLE
+    """Whether it is worth an encoder's time: most bytes and numbers decode to something."""
+    return len(said) >= LEAST_READABLE and not noise(said)
 
 
 def _joins(token: str, _said: str) -> bool:
@@ -215,8 +217,10 @@ _BYTE = r"(?:\\x|0x)?[0-9a-fA-F]{2}h?"
 # HTML tags and comments, Markdown emphasis inside a word, links and footnotes, LaTeX commands,
 # terminal colours, and the hyphen at the end of a line.
 _MARKUP = (
-    r"</?[A-Za-z][^<>]{0,200}>|<!--[^<>]{0,200}-->|/\*[^*]{0,200}\*/|\[[^\[\]\n]{1,100}\]\([^()\n]{0,300}\)"
-    r"|\[\^?\w{1,8}\]|\\[hv]space\*?\{[^{}\n]{0,20}\}|\\[A-Za-z]{2,12}\{|(?<=[\w .,])\}"
+    r"<!\[CDATA\[|\]\]>|</?[A-Za-z][^<>]{0,2000}>|<!--[^<>]{0,200}-->|<[?!][^<>]{0,200}>"
+    r"|/\*[^*]{0,200}\*/|\[[^\[\]\n]{1,100}\]\([^()\n]{0,300}\)|\[/?[a-z]{1,9}=[^\[\]\n]{1,60}\]"
+    r"|\[\^?\w{1,8}\]|\\[hv]space\*?\{[^{}\n]{0,20}\}|\\[A-Za-z]{2,12}\{|\{\\[A-Za-z]{1,12} "
+    r"|(?<=[\w .,])\}|(?<=\w)(?:\{\}|\\[-/,])(?=\w)"
     r"|\x1b\[[0-9;]{0,12}m"
     r"|(?<=\w)(?:[*_~`]{1,3}|\\)(?=\w)|(?<=\w)[*_~`]{1,3}(?=\s|$)|-[ \t]*\n\s*"
 )
@@ -238,11 +242,11 @@ _BASE64_LINES = (
 # As programs name things: "lookUpVask". A word that begins with a capital is one as it is, whatever
 # capital stands within: "JavaScript", "McDonald".
 _IDENTIFIER = r"(?<!\w)[a-zà-öø-ÿ]{2,}[A-ZÀ-ÖØ-Þ]\w*"
-_BETWEEN = r"[^\w]{1,3}(?:(?:chr|char|Chr|CHAR)\$?[^\w]{1,2})?"  # two codes
+_BETWEEN = r"[^\w]{1,12}(?:(?:chr|char|Chr|CHAR)\$?[^\w]{1,2})?"  # two codes
 _ENTITY = r"&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z]{2,12};)"
 _ESCAPE = (
     r"\\u(?:[0-9a-fA-F]{4}|\{[0-9a-fA-F]{1,6}\})|\\x[0-9a-fA-F]{2}|\\U[0-9a-fA-F]{8}|[Uu]\+[0-9a-fA-F]{4,6}"
-    r"|\\[0-7]{2,3}|=[0-9A-F]{2}"
+    r"|\\[0-7]{2,3}|=[0-9A-F]{2}|%u[0-9a-fA-F]{4}"
 )
 
 DECODERS: tuple[Disguise, ...] = (
@@ -258,21 +262,21 @@ DECODERS: tuple[Disguise, ...] = (
     _decoder("base64-lines", _BASE64_LINES, codes.from_base64_core, _long),
     _decoder(
         "hex",
-        rf"{_BYTE}(?:[^\w\\]{{0,4}}{_BYTE}){{2,}}[0-9a-fA-F]?",
+        rf"{_BYTE}(?:[^\w\\]{{0,12}}{_BYTE}){{2,}}[0-9a-fA-F]?",
         codes.from_hex,
         _long,
         needs=_DIGITS,
     ),
     _decoder(
         "binary",
-        r"(?:0b)?[01]{7,8}(?:[^\w]{0,3}(?:0b)?[01]{7,8}){2,}",
+        r"(?:0b)?[01]{7,8}(?:[^\w]{0,12}(?:0b)?[01]{7,8}){2,}",
         codes.from_binary,
         _long,
         needs="01",
     ),
     _decoder(
         "decimal",
-        rf"(?:[0-9]{{2,3}}{_BETWEEN}){{3,}}[0-9]{{2,3}}",
+        rf"(?<!\d)(?:[0-9]{{2,3}}{_BETWEEN}){{3,}}[0-9]{{2,3}}(?!\d)",
         codes.from_decimal,
         _long,
         needs=_DIGITS,
@@ -304,6 +308,15 @@ DECODERS: tuple[Disguise, ...] = (
         "flipped", alphabets.FLIPPED, alphabets.from_flipped, _long, needs=alphabets.UPSIDE_DOWN
     ),
     _decoder(
+        "styled",
+        alphabets.STYLED,
+        alphabets.from_styled,
+        _long,
+        innermost=True,
+        needs=alphabets.STYLED_LETTERS,
+    ),
+    _decoder("latex", alphabets.LATEX, alphabets.from_latex, innermost=True, needs="\\"),
+    _decoder(
         "selectors",
         codes.SELECTORS,
         codes.from_selectors,
@@ -319,7 +332,7 @@ DECODERS: tuple[Disguise, ...] = (
     ),
     _decoder("percent", r"(?:%[0-9a-fA-F]{2})+", _from_percent, needs="%"),
     _decoder("entities", _ENTITY, html.unescape, needs="&"),
-    _decoder("escapes", _ESCAPE, _from_escape, needs="\\=+"),
+    _decoder("escapes", _ESCAPE, _from_escape, needs="\\=+%"),
     _decoder("css", r"(?:\\[0-9a-fA-F]{2,6} ?){4,}", codes.from_css, needs="\\"),
     _decoder(
         "spaced",

@@ -6,7 +6,7 @@ that a word stands the wrong way round or under a cipher.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from math import log
@@ -16,7 +16,10 @@ from classifiers.background import BACKGROUND
 LEAST = 8.0  # how much likelier a stretch must be than as it stands, in nats
 UNLIKELY = -3.2  # nats a letter: words of English, German and French lie above, ciphers below
 LEAST_UNLIKELY = 6.0  # how far below all letters of a stretch must lie together
+LEAST_LIKELY = 4.0  # how far above those of a stretch that may be language among noise
+LEAST_NOISE = 2.0  # how far below all of it must lie
 _LETTERS = re.compile(r"[a-z]+")
+_WORDS = re.compile(r"[^\W\d_]{3,}|[^\W\d_a-zA-Z]+")
 _EDGE = " "
 _SIZE = 27
 # The commonest English words: what no cipher makes out of others by chance.
@@ -58,6 +61,27 @@ def unlikely(words: Sequence[str]) -> slice | None:
         best = max(best, (total, start, at + 1))
     short, start, end = best
     return slice(start, end) if short >= LEAST_UNLIKELY else None
+
+
+def senseless(words: Sequence[str], *, least: float = LEAST_UNLIKELY) -> bool:
+    """Whether words read like no language, by so many nats at least, and no stretch does."""
+    gains = [_likelihood(word.lower()) - UNLIKELY * _size(word) for word in words]
+    return _most(-gain for gain in gains) >= least and _most(gains) < LEAST_LIKELY
+
+
+def noise(text: str) -> bool:
+    """Whether all that stands in a text is what bytes and numbers decode to by chance."""
+    words = _WORDS.findall(text)
+    return not words or senseless(words, least=LEAST_NOISE)
+
+
+def _most(gains: Iterable[float]) -> float:
+    """The highest sum of gains in a row, at least 0."""
+    best = total = 0.0
+    for gain in gains:
+        total = max(0.0, total + gain)
+        best = max(best, total)
+    return best
 
 
 def likelihood(words: Sequence[str]) -> float:

@@ -3,6 +3,7 @@
 Knows no concept, no vector and no score.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from classifiers.views import UnreadableError, View, reading, views
 Seen = Callable[[str], list[View]]
 
 BLANK = "___"
+TELLING = re.compile(r"[^\W\d_]{2,}|(?<!\d)\d{4}(?!\d)")  # a word, or what may be a year
 MOST_READINGS = 64  # of one window that are encoded
 MOST_ALONE = 2  # last sentences of a question that an answer is compared behind
 MOST_BEFORE = 400  # characters of a question: an encoder must not run out of room for its answer
@@ -67,19 +69,21 @@ def readings(
 
 def _texts(seen: Sequence[View], spacing: Spacing) -> list[tuple[str, str]]:
     """What a window says in each view; where more sentences come out than went in, each."""
-    texts: list[tuple[str, str]] = []
+    texts: dict[str, str] = {}  # what is said → the view in which it shows first
     for view in seen:
         said = view.reading
         if said:
-            texts.append((view.name, said))
+            texts.setdefault(said, view.name)
             if parted := spacing.parted(said):
-                texts.append((f"{view.name}+parted", parted))
+                texts.setdefault(parted, f"{view.name}+parted")
             sentences = [] if view.name == "plain" else segment(said)
             if len(sentences) > 1:
-                texts += [(view.name, said[s.start : s.end].strip()) for s in sentences]
+                for part in (said[s.start : s.end].strip() for s in sentences):
+                    if TELLING.search(part):
+                        texts.setdefault(part, view.name)
     if len(texts) > MOST_READINGS:
         raise UnreadableError("a sentence says more in its disguises than can be compared")
-    return texts
+    return [(name, text) for text, name in texts.items()]
 
 
 def _befores(before: str) -> list[str]:

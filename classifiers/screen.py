@@ -1,5 +1,6 @@
 """All concepts at once: passages in, verdicts out. Knows no policy, no HTTP and no action."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -17,11 +18,12 @@ from classifiers.quotation import LEAST, WITHIN, Quoted
 from classifiers.readings import Reading, Seen, readings
 from classifiers.rows import EVERYTHING
 from classifiers.stock import Stock, hashed
-from classifiers.verdict import Concept, Passage, Span, Verdict
+from classifiers.verdict import Concept, Passage, Span, Verdict, merged, overlaps
 from classifiers.views import View, fold, reading, views
 
-VERSION = 8  # of views, windows and scores: raised with any change that could move a verdict
+VERSION = 9  # of views, windows and scores: raised with any change that could move a verdict
 NEAR = 0.15  # below the cosine similarity derived for a concept its instruction is still relevant
+MOST_WHOLE = 16  # windows of a passage that is compared as a whole
 LIMIT = 0.9  # score from which a text is a hit where nothing was calibrated
 
 
@@ -118,7 +120,7 @@ class Screen:
         verdicts = [self._all_named(passage, seen) for passage in passages]
         asked = self._readings(passages, seen)
         worth = self._worth(asked, {at for at, found in enumerate(verdicts) if found})
-        for one in self._compared([one for one in asked if one.passage in worth]):
+        for one in self._compared(worth):
             verdict = self.verdict(one)
             if verdict.near:
                 verdicts[one.reading.passage].append(verdict)
@@ -131,7 +133,7 @@ class Screen:
         """The passages of which any window is encoded."""
         seen = cache(views)
         named = {at for at, passage in enumerate(passages) if self._all_named(passage, seen)}
-        return self._worth(self._readings(passages, seen), named)
+        return named | {one.passage for one in self._worth(self._readings(passages, seen), named)}
 
     def scores(self, passages: Sequence[Passage]) -> list[dict[str, float]]:
         """For each passage, concept → the highest score that counts; what is absent scores 0.
@@ -160,10 +162,28 @@ class Screen:
         """Every reading of every passage beside every concept that it is not far from."""
         return self._compared(self._readings(passages, views))
 
-    def _worth(self, asked: Sequence[Reading], named: set[int]) -> set[int]:
+    def _worth(self, asked: Sequence[Reading], named: set[int]) -> list[Reading]:
+        """What is compared: each view of a passage that is worth it, and in plain what is named.
+
+        A view holds whatever its numbers and names decode to; what else stands there is in it, too.
+        Of a passage of many windows it is those that touch one that is worth it.
+        """
         if self._cascade is None:
-            return {one.passage for one in asked}
-        return named | self._cascade.worth([one for one in asked if one.passage not in named])
+            return list(asked)
+        near: dict[tuple[int, str], list[Span]] = {}
+        for at in self._cascade.worth(asked):
+            near.setdefault((asked[at].passage, asked[at].view), []).append(asked[at].window)
+        touched = {place: merged(spans) for place, spans in near.items()}
+        sizes = Counter(passage for passage, _ in {(one.passage, one.window) for one in asked})
+        return [
+            one
+            for one in asked
+            if (one.passage in named and one.view == "plain")
+            or (
+                (spans := touched.get((one.passage, one.view)))
+                and (sizes[one.passage] <= MOST_WHOLE or overlaps(one.window, spans))
+            )
+        ]
 
     def _readings(self, passages: Sequence[Passage], seen: Seen) -> list[Reading]:
         spacing = self.stock.spacing

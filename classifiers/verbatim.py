@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from classifiers.verdict import Span
+from classifiers.verdict import Span, merged
 from classifiers.views import View, fold, views
 
 # Where no spaces part words (Thai, Burmese, Khmer, Chinese, Japanese) a character counts as one.
@@ -31,9 +31,7 @@ class Verbatim:
 
         Runs that overlap or touch are one range: the longest passage repeated.
         """
-        return _merged(
-            sorted((s for view in views(text) for s in self._repeated(view)), key=_start)
-        )
+        return merged(s for view in views(text) for s in self._repeated(view))
 
     def _repeated(self, view: View) -> Iterator[Span]:
         places = [match.span() for match in WORD.finditer(view.text)]
@@ -47,17 +45,3 @@ class Verbatim:
 def _runs(said: list[str], size: int) -> Iterator[tuple[str, ...]]:
     if size:
         yield from zip(*(said[at:] for at in range(size)), strict=False)
-
-
-def _start(span: Span) -> int:
-    return span.start
-
-
-def _merged(spans: Iterable[Span]) -> list[Span]:
-    merged: list[Span] = []
-    for span in spans:
-        if merged and span.start <= merged[-1].end:
-            merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
-        else:
-            merged.append(span)
-    return merged

@@ -1,5 +1,7 @@
 """What a screen is asked and what it says. Knows no policy, no HTTP and no encoder."""
 
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -32,6 +34,23 @@ class Span:
 
     start: int
     end: int
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The same characters in as few ranges as hold them, in order."""
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda span: span.start):
+        if found and span.start <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
+        else:
+            found.append(span)
+    return found
+
+
+def overlaps(span: Span, ranges: Sequence[Span]) -> bool:
+    """Whether a range shares a character with any of merged ones."""
+    at = bisect_right(ranges, span.start, key=lambda one: one.end)
+    return at < len(ranges) and ranges[at].start < span.end
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from itertools import chain
 
 from classifiers.confusables import CAPITALS, STRANGE, TO_LATIN
 from classifiers.decoders import DECODERS, Disguise
-from classifiers.language import UNLIKELY, likelier, likelihood, unlikely
+from classifiers.language import UNLIKELY, likelier, likelihood, senseless, unlikely
 from classifiers.verdict import Span
 
 MOST_VIEWS = 128
@@ -37,6 +37,7 @@ CIPHERS = {
         ("atbash", _SMALL[::-1]),
     )
 }
+_LETTERS = re.compile(r"[^\W\d_]+")
 _KEYED = re.compile(r"[\"'`]\s{0,8}:")
 _JSON = re.compile(r"[{}\[\]\"\\,:_]+|(?<!\w)'|'(?!\w)")
 
@@ -80,6 +81,7 @@ class _Source:
     ends: tuple[int, ...]
     readable: bool = True
     innermost: bool = False
+    tells: bool = True  # what shows here could be language, if nothing else hides beneath it
 
 
 def fold(text: str) -> str:
@@ -127,12 +129,12 @@ def _all(plain: _Source) -> Iterator[View]:
     first = _view(plain)
     yield first
     decoded = list(_decoded(plain))
-    yield from map(_view, decoded)
+    yield from map(_told, decoded)
     yield from _turned(first)
     yield from _deciphered(first)
     for source in decoded:
         if not source.innermost:
-            yield from map(_view, _decoded(source))
+            yield from map(_told, _decoded(source))
         yield from _turned(_view(source))
     for source, turn in ((_reversed(plain), _backwards), (_rotated(plain), _rot13)):
         for view in map(_view, _decoded(source)):
@@ -168,14 +170,22 @@ def _undone(source: _Source, decoder: Disguise) -> _Source | None:
         at, readable = piece.end, readable or piece.readable
     if not text:
         return None
+    said = "".join((*text, source.text[at:]))
     return _Source(
         _label(source.name, decoder.name),
-        "".join((*text, source.text[at:])),
+        said,
         tuple(chain(*starts, source.starts[at:])),
         tuple(chain(*ends, source.ends[at:])),
         readable and source.readable,
         decoder.innermost,
+        _tells(said, source.text),
     )
+
+
+def _tells(said: str, hidden: str) -> bool:
+    """Whether what a decoder laid bare could be language: bytes and numbers decode to something."""
+    known = set(_LETTERS.findall(hidden))
+    return not senseless([word for word in _LETTERS.findall(said) if word not in known])
 
 
 def _view(source: _Source) -> View:
@@ -198,6 +208,11 @@ def _view(source: _Source) -> View:
         tuple(chain(*(starts[part] for part in kept))),
         tuple(chain(*(ends[part] for part in kept))),
     )
+
+
+def _told(source: _Source) -> View:
+    view = _view(source)
+    return view if source.tells else replace(view, reading=None)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -239,8 +254,8 @@ def _turned(view: View) -> Iterator[View]:
         if said:
             words = said.split(" ")
             turned = [turn(word) for word in words]
-            if found := likelier(words, turned):
-                kept = turned[found]
+            found = likelier(words, turned)
+            if found and not senseless(kept := turned[found]):
                 likely = " ".join(kept[::-1] if turn is _backwards else kept)
         yield View(name, text, likely, starts, ends)
 
@@ -273,7 +288,8 @@ def _where_likelier(view: View, turn: Callable[[str], str]) -> View:
         return view
     words = view.reading.split(" ")
     found = likelier([turn(word) for word in words], words)
-    return replace(view, reading=" ".join(words[found]) if found else None)
+    reads = found and not senseless(words[found])
+    return replace(view, reading=" ".join(words[found]) if found and reads else None)
 
 
 def _backwards(word: str) -> str:

@@ -1,5 +1,6 @@
 """The first stage of the cascade: what it clears, and what it never does."""
 
+import base64
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -129,6 +130,37 @@ def test_no_disguise_is_cleared(counted: tuple[Screen, Counting], way: str) -> N
     assert screen.worth(hidden) == {0, 1, 2, 3}
 
 
+LOG = [
+    f"2026-01-02T00:00:{n:02} INFO [main] request=7b74734893111c008a67042553343b{n:02x} "
+    f"path=/a/b status=200"
+    for n in range(4)
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(LOG),
+        "7004,8609,7799,1863,7012,3184,6059,3595,6474,1846,9236,601",
+        "| id | kind | size |\n|---|---|---|\n| 17 | tmpfs | 4096 |\n| 18 | ext4 | 512 |",
+        '<path d="M6 473 L62 463" fill="#d201a5"/><path d="M173 46 L34 561" fill="#b334f1"/>',
+        "SEVERITY: tuple[Action, ...] = ('regenerate', 'reroute', 'redact', 'unlink')",
+    ],
+)
+def test_what_programs_write_is_not_encoded(counted: tuple[Screen, Counting], text: str) -> None:
+    screen, counting = counted
+    assert encoded(screen, counting, text, "What does it say?") == []
+
+
+def test_of_a_disguise_only_what_is_near_is_encoded(counted: tuple[Screen, Counting]) -> None:
+    screen, counting = counted
+    hidden = base64.b64encode(FACTS[1].encode()).decode()
+    asked = encoded(screen, counting, f"{LOG[0]}\n{hidden}\n{LOG[1]}")
+    assert any("lighthouse of Varn" in text for text in asked)
+    # Log lines are read in a dozen ways, and in one they say no more than in plain.
+    assert sum("request" in text and "Varn" not in text for text in asked) < 20
+
+
 def test_one_passage_does_not_decide_on_another(counted: tuple[Screen, Counting]) -> None:
     screen, _ = counted
     assert screen.worth([passage(ORDINARY), passage(FACTS[1]), passage(ORDINARY)]) == {1}
@@ -237,3 +269,21 @@ def test_what_is_shipped_never_clears_what_is_nearer() -> None:
     assert (np.diff(rows, axis=0) >= 0).all()
     assert [*known.sizes] == sorted(known.sizes)
     assert rows.shape == (len(scores), len(known.sizes)) == (len(scores), len(known.near))
+
+
+def test_of_a_long_text_only_what_stands_near_is_encoded(counted: tuple[Screen, Counting]) -> None:
+    screen, counting = counted
+    calm = [f"The committee of town {n} met on a Monday and agreed on nothing." for n in range(40)]
+    asked = encoded(screen, counting, " ".join([*calm[:20], FACTS[1], *calm[20:]]))
+    assert any(FACTS[1] in text for text in asked)
+    assert any(calm[20] in text and FACTS[1] in text for text in asked)
+    assert len(asked) < 10
+
+
+def test_a_fact_anywhere_in_a_long_text_is_found_as_without_a_cascade(embedded: Encoder) -> None:
+    first, everything = Screen([MARSH], embedded), Screen([MARSH], embedded, cascade=False)
+    calm = [f"The committee of town {n} met on a Monday and agreed on nothing." for n in range(20)]
+    for at in (0, 10, 20):
+        text = passage(" ".join([*calm[:at], FACTS[1], *calm[at:]]))
+        (found,), (wanted,) = first.judge([text]), everything.judge([text])
+        assert {v for v in found if v.hit} == {v for v in wanted if v.hit} != set()

@@ -3,7 +3,7 @@
 import codecs
 
 from classifiers.background import BACKGROUND
-from classifiers.language import likelier
+from classifiers.language import likelier, senseless
 
 
 def rot13(words: list[str]) -> list[str]:
@@ -42,3 +42,12 @@ def test_english_as_it_stands_is_left_alone() -> None:
 def test_nothing_is_no_language() -> None:
     assert likelier([], []) is None
     assert likelier(["…", "42"], ["42", "…"]) is None
+
+
+def test_noise_reads_like_no_language_and_a_sentence_within_it_does() -> None:
+    noise = ["giFT", "vVLz", "KhGt", "sMZ", "XL", "qpg", "pxjrl"]
+    assert senseless(noise)
+    assert not senseless([*noise, "Ottoline", "Vask", "painted", "lighthouses", *noise])
+    for words in ("Wojciech", "wurde in Sarnholm geboren", "nació en la ciudad", "девять рабочих"):
+        assert not senseless(words.split())
+    assert not senseless([])

@@ -91,6 +91,15 @@ def test_a_name_is_the_same_composed_and_decomposed_in_capitals_and_small() -> N
         (r"\u0048ogwarts", "escapes"),
         (r"\u{48}ogwarts".replace("48", "0048"), "escapes"),
         ("ΗOGWARTS", "capitals"),
+        ("ᕼOGᗯᗩᖇTᔕ", "styled"),
+        ("卄ㄖᎶ山卂尺ㄒ丂", "styled"),
+        ("Ⱨ0₲₩₳ⱤŦ₴".replace("0", "Ø").replace("₩", "W").replace("Ŧ", "₮"), "styled"),
+        (r"H\"og\v{w}art\v{s}", "latex"),
+        ("%u0048ogwarts", "escapes"),
+        ("72,\n   111,\n   103,\n   119,\n   97,\n   114,\n   116,\n   115", "decimal"),
+        (base64.b64encode("Hogwarts".encode("utf-32-le")).decode(), "base64"),
+        (f"<~{base64.a85encode(b'Hogwarts!').decode()}~>", "base85"),
+        (r"Hog\-war{}ts", "markup"),
         (base64.b64encode(b"strawgoH").decode(), "base64+reversed"),
         (base64.b64encode(b"Ubtjnegf").decode(), "base64+rot13"),
         (base64.b64encode(b"H0gw4rts").decode(), "base64+leet"),
@@ -143,6 +152,37 @@ def test_turned_language_is_encoded_and_turned_noise_is_not() -> None:
     assert named(codecs.encode(sentence, "rot13"))["rot13"].reading == sentence
     assert named(sentence)["reversed"].reading is None
     assert named(sentence)["rot13"].reading is None
+
+
+def test_what_numbers_decode_to_is_searched_but_not_encoded() -> None:
+    noise = b"giF5!T#U/1$vVLz*$4kxQzvbn".hex()
+    assert named(noise)["hex"].reading is None
+    hidden = b"He was born in the north".hex()
+    found = named(f"{noise} {hidden}")["hex"].reading
+    assert found is not None
+    assert "He was born in the north" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "view"),
+    [
+        ("00000000  48 6f 67 77 61 72 74 73  0a 00        |..........|", "hex"),
+        ("00000000: 486f 6777 6172 7473 0a", "hex"),
+        ("8f8f8f8f8f8f8f8f8f8f8f8f8f 486f677761727473", "hex"),
+        ("486f677761727473 8 486f677761727473", "hex"),
+        ("{72, 111, 103, 119, 97, 114, 116, 115, 10, 00}", "decimal"),
+        ("0000000   72  111  103  119   97  114  116  115   10 1024", "decimal"),
+        ("255 254 72 111 103 119 97 114 116 115", "decimal"),
+        ("377 376 110 157 147 167 141 162 164 163 012", "octal"),
+        (
+            "11111111 01001000 01101111 01100111 01110111 01100001 01110010 01110100 01110011",
+            "binary",
+        ),
+        ("-.-.-.- / .... --- --. .-- .- .-. - ... / --.-- ---.-", "morse"),
+    ],
+)
+def test_a_name_among_codes_of_nothing_shows(text: str, view: str) -> None:
+    assert "hogwarts" in named(text)[view].text.split()
 
 
 def test_base64_cut_anywhere_is_read() -> None:
