@@ -17,7 +17,7 @@ from classifiers.verbatim import WORD
 from policies.border import validate
 from policies.concept import Concept, TextFile
 from policies.document import Document, KeyPath, parse
-from policies.lock import Lock, mismatches
+from policies.lock import Lock, mismatches, orphans
 from policies.lock import read as read_lock
 from policies.problem import PolicyErrors, Problem
 from policies.schema import Policy
@@ -92,7 +92,11 @@ def load(sources: Iterable[Path], *, locks: bool = True) -> list[LoadedPolicy]:
     loaded: list[LoadedPolicy] = []
     problems: list[Problem] = []
     first: dict[str, Path] = {}
-    for path in _files(sources, problems):
+    sources = [*sources]
+    paths = _files(sources, problems)
+    if locks:
+        problems += [found for one in sources if one.is_dir() for found in orphans(one, paths)]
+    for path in paths:
         document = parse(path)
         policy, found = validate(document, Policy)
         problems += found

@@ -147,6 +147,16 @@ def read(policy: Path) -> tuple[Lock | None, list[Problem]]:
     return lock, problems
 
 
+def orphans(folder: Path, policies: Iterable[Path]) -> Iterator[Problem]:
+    """Locks of a folder that no policy file has: a renamed one would lose its calibration."""
+    locks = {beside(policy) for policy in policies}
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        if path not in locks and not path.name.startswith("."):
+            policy = f"{path.name.removesuffix(SUFFIX)}.yaml"
+            advice = "rename it with its policy, or delete it"
+            yield _problem(path, f"locks nothing: there is no {policy}; {advice}")
+
+
 def mismatches(lock: Lock, concepts: Iterable[Concept], *, path: Path) -> Iterator[Problem]:
     """Everything in which a lock differs from the policy in `path` and from this program."""
     at, renew = beside(path), _renew(path)

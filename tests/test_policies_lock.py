@@ -183,6 +183,17 @@ def test_another_version_of_the_screen_or_its_weights_is_refused(
     assert weights == "weights: evidence is weighed otherwise by now"
 
 
+def test_a_lock_whose_policy_is_gone_is_told(folder: Path) -> None:
+    (folder / "p.yaml").rename(folder / "painter.yaml")
+    (folder / ".hidden.lock.json").write_text("{}")
+    with pytest.raises(PolicyErrors) as raised:
+        load_folder(folder)
+    advice = "rename it with its policy, or delete it"
+    assert str(raised.value) == f"{folder / LOCK}: locks nothing: there is no p.yaml; {advice}"
+    (folder / LOCK).rename(folder / "painter.lock.json")
+    assert load_folder(folder)[0].lock is not None
+
+
 def test_another_encoder_is_refused(folder: Path, encoder: Encoder) -> None:
     policies = load_folder(folder)
     assert compile_policies(policies, encoder).screen.thresholds
