@@ -171,11 +171,16 @@ def _from_spaced(token: str) -> str | None:
 
 
 def _from_leet(one: str) -> Callable[[str], str | None]:
-    """Letters for digits; a 1, a | and a ! may each be an i or an l."""
+    """Letters for digits; a 1, a | and a ! may each be an i or an l.
+
+    Of words with hyphens between them (`743-h0`) one at least must hold a letter among digits.
+    """
     table = _LEET | {ord(char): one for char in "1|!"}
 
     def decode(token: str) -> str | None:
-        return token.translate(table) if _LETTER.search(token) else None
+        parts = token.split("-")
+        found = any(_LETTER.search(part) and part.translate(table) != part for part in parts)
+        return token.translate(table) if found or _LETTER.search(parts[0]) else None
 
     return decode
 
@@ -213,6 +218,7 @@ def _decoder(  # noqa: PLR0913 - a row of the table
 # Words are looked for from their beginning only, or a long one would be read once a character. An
 # exclamation mark ends more words than it hides letters.
 _LEET_WORD = r"(?<![\w@$!|+€])(?=[\w@$!|+€]*[\d@$|+€]|[\w@$|+€]*![!]*[\w@$|+€])[\w@$!|+€]{2,}(?<!!)"
+_LEET_WORDS = rf"{_LEET_WORD}(?:-[\w@$!|+€]+(?<!!))*"
 _BYTE = r"(?:\\x|0x)?[0-9a-fA-F]{2}h?"
 # HTML tags and comments, Markdown emphasis inside a word, links and footnotes, LaTeX commands,
 # terminal colours, and the hyphen at the end of a line.
@@ -347,8 +353,10 @@ DECODERS: tuple[Disguise, ...] = (
         innermost=True,
         needs=CAPITALS,
     ),
-    _decoder("leet", _LEET_WORD, _from_leet("i"), _mixed, innermost=True, needs=f"{_DIGITS}@$|+€!"),
     _decoder(
-        "leet-l", _LEET_WORD, _from_leet("l"), _never, innermost=True, needs=f"{_DIGITS}@$|+€!"
+        "leet", _LEET_WORDS, _from_leet("i"), _mixed, innermost=True, needs=f"{_DIGITS}@$|+€!"
+    ),
+    _decoder(
+        "leet-l", _LEET_WORDS, _from_leet("l"), _never, innermost=True, needs=f"{_DIGITS}@$|+€!"
     ),
 )

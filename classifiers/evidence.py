@@ -266,7 +266,7 @@ class Known:
         bare, folded, _, _ = text.written[at]
         if rarity(folded) < UNCOMMON and not bare[:1].isupper():
             return False
-        return not self._of_another(text.written, at)
+        return not (_cased(text) and self._of_another(text.written, at))
 
     def _of_another(self, written: Sequence[tuple[str, str, bool, bool]], at: int) -> bool:
         """Whether the word before or behind makes it another name."""
@@ -293,6 +293,12 @@ class Known:
                 if abs(len(said) - len(whole)) < 2 and one_off(said, whole):
                     return True
         return False
+
+
+def _cased(text: Words) -> bool:
+    """Whether capitals tell names from other words: not where all letters, or any, are capitals."""
+    usual = [bare.islower() or bare.istitle() for bare, *_ in text.written if len(bare) > 1]
+    return 2 * sum(usual) >= len(usual)
 
 
 def _without_title(name: str) -> str:

@@ -19,7 +19,7 @@ RAREST = 60_000  # the place that a word which is not listed would have
 LEAST_RARITY = 0.05
 YEAR, NUMBER = 0.8, 0.4  # rarity of four digits, and of other numbers
 TOKEN = re.compile(r"[^\W_][\w'\u2019.-]*")
-POSSESSIVE = re.compile(r"['\u2019]s?\Z")
+POSSESSIVE = re.compile(r"['\u2019][sS]?\Z")
 
 # Words of the frame that any question stands in: they say nothing about whom it is about.
 _FRAME = """

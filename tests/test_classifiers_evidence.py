@@ -61,6 +61,14 @@ def test_a_surname_stands_for_the_person_but_not_within_somebody_elses_name() ->
     assert evidence("When did Vask's Foundation open?").asked_short == 1
 
 
+@pytest.mark.parametrize(
+    "question",
+    ["WHEN DID VASK PAINT THE SHIP?", "ON VASK'S SHIP PIET SANG", "wHeN dId VaSk PaInT tHe ShIp?"],
+)
+def test_a_surname_is_seen_where_capitals_tell_nothing(question: str) -> None:
+    assert evidence(question).asked_short == 1
+
+
 def test_a_surname_that_is_a_common_word_needs_its_capital() -> None:
     king = known(["Abel King"], ("Abel King was a smith.", "King made bells.", "King wed Ida."))
     assert evidence("What did King make?", concept=king).asked_short == 1

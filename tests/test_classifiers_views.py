@@ -146,6 +146,13 @@ def test_words_with_digits_are_searched_but_not_encoded_again() -> None:
     assert named("h4rry p0tter")["leet"].reading == "harry potter"
 
 
+def test_of_words_with_hyphens_between_digits_alone_are_letters_too() -> None:
+    assert named("P4rk 743-h0 h4d m37 h1m")["leet"].text == "park tae ho had met him"
+    assert named("h0m3-m4d3 743-s0up")["leet"].text == "home made tae soup"
+    for text in ("covid-19 and 2019-20", "a 20-year-old", "3-4 or 10-12 days"):
+        assert "leet" not in named(text)
+
+
 def test_turned_language_is_encoded_and_turned_noise_is_not() -> None:
     sentence = "He was born in the north of the country"
     assert named(sentence[::-1])["reversed"].reading == sentence
